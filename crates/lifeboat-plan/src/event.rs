@@ -1,0 +1,107 @@
+//! Everything that can happen in a run, as a closed set. Listeners (log, metrics, notifications, a
+//! progress bar) turn these into words and numbers; they can never fail or delay a run.
+
+use crate::{BackupId, Status, Tier};
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEvent {
+    /// A run that was never finished was found at the start of this one and cleaned up.
+    Recovered {
+        run: String,
+        removed: Vec<String>,
+    },
+    Started {
+        id: BackupId,
+        sources: usize,
+    },
+    SourceStarted {
+        source: String,
+    },
+    /// Plain bytes and entries of this source so far. Many of these; drop them freely.
+    Progress {
+        source: String,
+        plain_bytes: u64,
+        entries: u64,
+    },
+    SourceDone {
+        source: String,
+        plain_bytes: u64,
+        stored_bytes: u64,
+        entries: Option<u64>,
+        took: Duration,
+    },
+    /// Captured, but not as one would wish (changed while read, unreadable …).
+    Warning {
+        source: String,
+        what: String,
+    },
+    SourceMissed {
+        source: String,
+        reason: String,
+    },
+    Verified {
+        file: String,
+    },
+    Committed {
+        id: BackupId,
+        status: Status,
+    },
+    Promoted {
+        id: BackupId,
+        tier: Tier,
+    },
+    Pruned {
+        id: BackupId,
+        reason: String,
+    },
+    /// Retention did not run, and why that is safer.
+    PruneRefused {
+        reason: String,
+    },
+    Finished {
+        outcome: Outcome,
+        took: Duration,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Ok,
+    /// Every source is safe, but some files changed or were unreadable, or a far copy is still owed.
+    Warn,
+    /// Some sources are missing from it.
+    Partial,
+    Failed,
+    /// A signal ended it; nothing of it is visible.
+    Aborted,
+    /// It was due while nobody was there.
+    Missed,
+    /// It was due while the one before it was still running.
+    Overlap,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Ok,
+        Outcome::Warn,
+        Outcome::Partial,
+        Outcome::Failed,
+        Outcome::Aborted,
+        Outcome::Missed,
+        Outcome::Overlap,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Partial => "partial",
+            Outcome::Failed => "failed",
+            Outcome::Aborted => "aborted",
+            Outcome::Missed => "missed",
+            Outcome::Overlap => "overlap",
+        }
+    }
+}

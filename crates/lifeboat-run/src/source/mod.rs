@@ -1,0 +1,160 @@
+//! What is to be saved, opened as a stream.
+//!
+//! A source does not hand over bytes: it hands over *pieces* in the order of the stream, and each
+//! piece fills itself on whichever thread is free. So a hundred thousand small files are opened, read
+//! and framed on all cores at once, and still end up in walk order; the next thing that happens to a
+//! filled piece, on the same thread and still in its cache, is compression.
+
+use crate::{Cancel, Listener};
+use lifeboat_plan::event::RunEvent;
+use serde_json::{Map, Value};
+use std::{
+    fmt, io,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Opens what is to be saved, once, and describes it.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// As the user knows it: `storage`, `db.shop`.
+    fn name(&self) -> &str;
+
+    /// `files`, `postgres` …: goes into the manifest.
+    fn kind(&self) -> &str;
+
+    /// The kind's part of the file name, without dots around it: `tar`, `dump`, `sql`.
+    fn ending(&self) -> &str;
+
+    /// Hands the stream's pieces to `flow`, in order, and describes what they held.
+    ///
+    /// A file that changed, vanished or cannot be read is a [`Notes::warn`], not an error: an error
+    /// means that this stream is worth nothing.
+    fn pour(&self, flow: &mut Flow<'_>) -> Result<Captured, SourceError>;
+}
+
+/// A stretch of the stream that can make itself, once, on any thread.
+pub trait Piece: Send {
+    /// Appends this piece's bytes to `out` (which arrives empty, with capacity to spare).
+    fn fill(self: Box<Self>, out: &mut Vec<u8>, notes: &Notes<'_>) -> Result<(), SourceError>;
+}
+
+/// Bytes that are there already.
+impl Piece for Vec<u8> {
+    fn fill(self: Box<Self>, out: &mut Vec<u8>, _: &Notes<'_>) -> Result<(), SourceError> {
+        out.extend_from_slice(&self);
+        Ok(())
+    }
+}
+
+/// What a source says of itself when its stream has ended well.
+#[derive(Debug, Clone, Default)]
+pub struct Captured {
+    /// Members of a tar stream; `None` for a dump.
+    pub entries: Option<u64>,
+    pub facts: Map<String, Value>,
+}
+
+/// The way into the seal.
+pub struct Flow<'a> {
+    pub(crate) send: &'a mut dyn FnMut(Box<dyn Piece>) -> Result<(), SourceError>,
+    pub notes: &'a Notes<'a>,
+    pub cancel: &'a Cancel,
+    /// How many bytes a piece should have: enough to compress well, few enough to bound memory.
+    pub piece_size: usize,
+}
+
+impl Flow<'_> {
+    /// Waits while the seal has as many pieces in hand as it may.
+    pub fn send(&mut self, piece: Box<dyn Piece>) -> Result<(), SourceError> {
+        (self.send)(piece)
+    }
+}
+
+/// Remarks on what was not captured as one would wish. The first [`Notes::KEPT`] are kept word for
+/// word, all are counted.
+pub struct Notes<'a> {
+    source: &'a str,
+    listener: &'a dyn Listener,
+    total: AtomicU64,
+    kept: Mutex<Vec<String>>,
+}
+
+impl<'a> Notes<'a> {
+    pub const KEPT: usize = 200;
+
+    pub fn new(source: &'a str, listener: &'a dyn Listener) -> Self {
+        Notes {
+            source,
+            listener,
+            total: AtomicU64::new(0),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// `what` names the file and what is the matter: `"inv/7.pdf: changed while it was read"`.
+    pub fn warn(&self, what: impl Into<String>) {
+        if self.total.fetch_add(1, Ordering::Relaxed) < Self::KEPT as u64 {
+            let what = what.into();
+            self.listener.hear(&RunEvent::Warning {
+                source: self.source.to_owned(),
+                what: what.clone(),
+            });
+            self.kept
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .push(what);
+        }
+    }
+
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    pub fn into_kept(self) -> Vec<String> {
+        self.kept.into_inner().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl fmt::Debug for Notes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notes")
+            .field("source", &self.source)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a source could not be captured. Never made of an error of the place that is written to: a full
+/// disk over there must not look like an unreadable file over here.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("{what} is not there")]
+    Missing { what: String },
+    /// There, but with nothing in it although the last backup held `before` entries.
+    #[error("{what} is empty, and held {before} entries at the last backup")]
+    SuddenlyEmpty { what: String, before: u64 },
+    #[error("cannot {action} {what}: {error}")]
+    Io {
+        action: &'static str,
+        what: String,
+        error: io::Error,
+    },
+    /// A rule of the configuration makes a failure of what would be a warning.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{what}: {reason}")]
+    Damaged { what: String, reason: String },
+    /// The seal ended before the source did, for a reason of its own.
+    #[error("stopped")]
+    Stopped,
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl From<crate::Cancelled> for SourceError {
+    fn from(_: crate::Cancelled) -> Self {
+        SourceError::Cancelled
+    }
+}
