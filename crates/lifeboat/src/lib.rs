@@ -1,0 +1,5 @@
+//! The program: everything that touches the environment, the clock, the terminal and the network.
+//!
+//! `main.rs` only starts it; it is a library so that tests can hold its parts.
+
+pub mod config;
