@@ -2,4 +2,7 @@
 //!
 //! `main.rs` only starts it; it is a library so that tests can hold its parts.
 
+pub mod cli;
 pub mod config;
+pub mod exit;
+pub mod log;
