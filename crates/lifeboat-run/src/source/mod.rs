@@ -5,6 +5,8 @@
 //! and framed on all cores at once, and still end up in walk order; the next thing that happens to a
 //! filled piece, on the same thread and still in its cache, is compression.
 
+pub mod sqlite;
+
 use crate::{Cancel, Listener};
 use lifeboat_plan::event::RunEvent;
 use serde_json::{Map, Value};
