@@ -36,6 +36,19 @@ impl Key {
     }
 }
 
+/// What Lifeboat keeps for itself in a store: never listed unless it is asked for by name.
+pub(crate) const OWN_FOLDER: &str = ".lifeboat";
+
+/// Whether `list(prefix)` may show what lies at `path`. Locks, leases and unfinished files are no
+/// objects, so they are not shown even then.
+pub(crate) fn is_listed(path: &str, prefix: &str) -> bool {
+    let mut words = path.split('/');
+    if words.next() != Some(OWN_FOLDER) {
+        return true;
+    }
+    prefix.starts_with(OWN_FOLDER) && !matches!(words.next(), Some("work" | "lock" | "leases"))
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

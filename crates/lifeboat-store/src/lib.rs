@@ -9,7 +9,9 @@
 //! runtime along.
 
 mod error;
+mod forward;
 mod key;
+pub mod lease;
 mod local;
 pub mod lock;
 mod memory;
@@ -17,11 +19,11 @@ mod read_only;
 mod retrying;
 
 pub use error::{Error, ErrorKind, Result};
-pub use key::Key;
-pub use local::Local;
+pub use key::{BadKey, Key};
+pub use local::{Local, Probe, Weakness};
 pub use memory::Memory;
 pub use read_only::ReadOnly;
-pub use retrying::Retrying;
+pub use retrying::{Patience, Retrying};
 
 use std::{fmt, io, time::SystemTime};
 
@@ -38,12 +40,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The whole object from its first byte. Fails with [`ErrorKind::NotFound`] when there is none.
     fn open(&self, key: &Key) -> Result<Box<dyn io::Read + Send>>;
 
+    /// As [`Store::open`], from where the bytes rest and not from a cache of this machine, as far as
+    /// the store can: for whoever wants to know what is really there.
+    fn open_cold(&self, key: &Key) -> Result<Box<dyn io::Read + Send>> {
+        self.open(key)
+    }
+
     /// `None` when there is no such object; an error only when that could not be found out.
     fn head(&self, key: &Key) -> Result<Option<Object>>;
 
     /// Every committed object whose key starts with `prefix`, sorted by key. All of them or an error:
     /// a short list is never taken for a whole one. What is not an object of ours (a stray temporary
-    /// file) is left out.
+    /// file) is left out, and so is all below `.lifeboat/` unless the prefix begins with that name.
     fn list(&self, prefix: &str) -> Result<Vec<Object>>;
 
     /// Gone when this returns, also after a power cut. Deleting what is not there is no error.

@@ -1,1 +1,15 @@
+//! What the tests of all crates share: one suite for every store, a store that fails on purpose, and
+//! trees of files of every kind with a comparison that misses nothing.
+//!
+//! A dev-dependency only. What cannot be made on this machine is said aloud, never passed over.
 
+pub mod compare;
+pub mod faulty;
+mod folder;
+pub mod sample;
+pub mod suite;
+
+pub use compare::{Difference, compare_trees};
+pub use faulty::{Fault, Faults, FaultyStore, at_every_step};
+pub use sample::SampleTree;
+pub use suite::store_suite;
