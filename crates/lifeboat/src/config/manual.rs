@@ -1,0 +1,171 @@
+//! Writes `.env.example` and `docs/configuration.md` from the register, so that neither can say
+//! anything that the program does not do.
+
+use super::{
+    register::{GROUPS, LATER},
+    settings::{Default, Group, Kind, Setting, env_name},
+};
+use std::fmt::Write;
+
+const WIDTH: usize = 88;
+
+/// `.env.example`: everything commented out, so that a copy of it changes nothing.
+pub fn env_example() -> String {
+    let mut out = String::from(
+        "# Lifeboat: every setting with its default. Copy this file to .env and change what you need;\n\
+         # a line that stays commented out keeps its default.\n\
+         # Each X can also be read from a file: X_FILE=/run/secrets/x. Do that for every secret.\n\
+         # `docker compose run --rm backup plan` shows what takes effect.\n",
+    );
+    for group in GROUPS {
+        out += &format!("\n\n## {}\n", group.title);
+        for setting in group.settings {
+            out += "\n";
+            for line in wrapped(&plain(&sentence(setting)), WIDTH - 2) {
+                out += &format!("# {line}\n");
+            }
+            let (name, value) = match (setting.default, setting.key) {
+                (_, "include_<name>") => ("BACKUP_INCLUDE_LOGS".to_owned(), setting.example),
+                (Default::Is(value), _) => (setting.env_name(), value),
+                (_, _) if setting.secret => {
+                    (format!("{}_FILE", setting.env_name()), "/run/secrets/…")
+                }
+                (_, _) => (setting.env_name(), setting.example),
+            };
+            out += &format!("#{name}={value}\n");
+        }
+    }
+    out
+}
+
+/// `docs/configuration.md`.
+pub fn configuration_md() -> String {
+    let mut out = String::from(INTRODUCTION);
+    for group in GROUPS {
+        out += &section(group);
+    }
+    out += JOBS;
+    out += "\n## Not yet\n\nThese names belong to the full program. This version knows them and does \
+            nothing with them, so it refuses to start while one of them is set.\n\n";
+    let names: Vec<String> = LATER
+        .iter()
+        .map(|key| format!("`{}`", env_name(key)))
+        .collect();
+    for line in wrapped(&names.join(", "), 100) {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+const INTRODUCTION: &str = "\
+<!-- Written from crates/lifeboat/src/config/register; see the end of crates/lifeboat/tests/config_manual.rs. -->
+# Configuration
+
+Everything has a default: with a volume mounted below `/data` and one at `/backups`, Lifeboat
+works. `lifeboat plan` shows every setting that takes effect and where it comes from, secrets masked.
+
+- **Environment.** Names begin with `BACKUP_`. An empty value counts as not set, so `${VARIABLE:-}` in a
+  Compose file is fine; an empty secret is a mistake.
+- **Files for secrets.** `X_FILE` reads `X` from a file: `BACKUP_ENCRYPTION_KEY_FILE=/run/secrets/key`. A line
+  end at the end of the file does not count. Setting both `X` and `X_FILE` is a mistake.
+- **A configuration file** may hold the same settings: `/etc/lifeboat/lifeboat.toml`, or the one that
+  `--config` names. Names are in lower case and without `BACKUP_`: `retention_days = 14`. The environment
+  goes before the file.
+- **Mistakes** are reported all at once, and nothing starts until they are gone (exit code 2). A name that
+  does not exist is a mistake too:
+
+```text
+lifeboat: 2 mistakes in the configuration; nothing was done
+
+BACKUP_RETENTION_DAY (environment): there is no such setting
+hint: did you mean BACKUP_RETENTION_DAYS?
+
+BACKUP_KEEP_MIN=\"0\" (environment): is out of range
+hint: write a number from 1 to 100000, for example 3
+```
+";
+
+const JOBS: &str = "
+## Several jobs
+
+The configuration file may hold several jobs, each with its own schedule, sources and rules for what
+stays. What a job does not say for itself holds as it is set for the whole program; what it does say
+goes before the environment. The backups of a job are named `NAME-JOB`.
+
+```toml
+name = \"shop\"
+
+[[job]]
+name = \"uploads\"
+schedule = \"0 * * * *\"
+sources = [\"uploads\"]
+max_count = 48
+retention_days = 3
+
+[[job]]
+name = \"rest\"
+exclude = [\"uploads\"]
+```
+";
+
+fn section(group: &Group) -> String {
+    let mut out = format!("\n## {}\n\n", group.title);
+    for line in wrapped(group.prose, 100) {
+        let _ = writeln!(out, "{line}");
+    }
+    out += "\n| Variable | Default | Meaning |\n|---|---|---|\n";
+    for setting in group.settings {
+        let default = match setting.default {
+            Default::Is(value) => format!("`{value}`"),
+            Default::Follows(words) => words.to_owned(),
+            Default::Unset => String::new(),
+        };
+        let name = setting.env_name().replace("<NAME>", "&lt;NAME&gt;");
+        let _ = writeln!(
+            out,
+            "| `{}` | {default} | {} |",
+            name.replace("&lt;", "<").replace("&gt;", ">"),
+            sentence(setting)
+        );
+    }
+    out
+}
+
+/// What it does, and what it takes where that does not speak for itself.
+fn sentence(setting: &Setting) -> String {
+    let takes = match setting.kind {
+        Kind::Flag | Kind::Text => String::new(),
+        Kind::Number { min, max } => format!(" {min} to {max}."),
+        Kind::OneOf(words) => format!(
+            " One of {}.",
+            words
+                .iter()
+                .map(|w| format!("`{w}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        Kind::List => " A list, with commas.".to_owned(),
+    };
+    let secret = if setting.secret { " Secret." } else { "" };
+    format!("{}{takes}{secret}", setting.doc)
+}
+
+fn plain(markdown: &str) -> String {
+    markdown.replace('`', "")
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a last line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
