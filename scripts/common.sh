@@ -38,6 +38,10 @@ host_settings() {
   export BACKUP_HTTP_ADDR=${BACKUP_HTTP_ADDR:-127.0.0.1:8080}
 }
 
+# Where restored files are put, on this host and as the service `restore` sees it.
+restored=${LIFEBOAT_RESTORED:-$PWD/restored}
+restored_as_seen() { if [ "$(lifeboat_place)" = docker ]; then echo "/restore/$1"; else echo "$restored/$1"; fi; }
+
 host_binary() {
   local binary
   for binary in "${LIFEBOAT:-}" dist/lifeboat target/release/lifeboat "$(command -v lifeboat || true)"; do
@@ -46,23 +50,29 @@ host_binary() {
   return 1
 }
 
-# Runs one verb where it can be run: in the sidecar that is up, else in a container of its own, else
-# with the binary on this host. `lifeboat SERVICE VERB …`: SERVICE is `backup`, or `restore` for verbs
-# that must write into the volumes.
+# Where a verb is run: in the sidecar that is up, else in a container of its own, else on this host.
+lifeboat_place() {
+  if compose_works && docker image inspect "${LIFEBOAT_IMAGE:-lifeboat:local}" >/dev/null 2>&1; then
+    echo docker
+  elif host_binary >/dev/null; then
+    echo host
+  else
+    die "neither the image ${LIFEBOAT_IMAGE:-lifeboat:local} nor a lifeboat binary is here" "run scripts/up.sh first"
+  fi
+}
+
+# `lifeboat SERVICE VERB …`: SERVICE is `backup`, or `restore` for what writes restored files.
 lifeboat() {
   local service=$1 tty=() binary
   shift
   { [ -t 0 ] && [ -t 1 ]; } || tty=(-T)
-  if compose_works && docker image inspect "${LIFEBOAT_IMAGE:-lifeboat:local}" >/dev/null 2>&1; then
-    if [ "$service" = backup ] && [ -n "$(docker compose ps -q --status running backup 2>/dev/null)" ]; then
-      docker compose exec "${tty[@]}" backup lifeboat "$@"
-    else
-      docker compose run --rm --no-deps "${tty[@]}" "$service" "$@"
-    fi
-  elif binary=$(host_binary); then
+  if [ "$(lifeboat_place)" = host ]; then
+    binary=$(host_binary)
     host_settings
     "$binary" "$@"
+  elif [ "$service" = backup ] && [ -n "$(docker compose ps -q --status running backup 2>/dev/null)" ]; then
+    docker compose exec "${tty[@]}" backup lifeboat "$@"
   else
-    die "neither the image lifeboat:local nor a lifeboat binary is here" "run scripts/up.sh first"
+    docker compose run --rm --no-deps "${tty[@]}" "$service" "$@"
   fi
 }

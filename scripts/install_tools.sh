@@ -6,7 +6,7 @@ set -euo pipefail
 
 # The stock tools that must open our files, tools that inject faults, file systems to be cut off, checks.
 packages=(
-  acl age attr btrfs-progs busybox-static bzip2 e2fsprogs jq libarchive-tools libc6-dev libcap2-bin pigz
+  acl age attr btrfs-progs busybox-static bzip2 e2fsprogs jq libarchive-tools libc6-dev libcap2-bin openssl pigz
   python3-minimal shellcheck sqlite3 strace time util-linux xfsprogs xxhash xz-utils zstd
 )
 

@@ -9,9 +9,9 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-image=lifeboat:local
+image=${LIFEBOAT_IMAGE:-lifeboat:local}
 builder=${BUILDER:-rust:1-slim-bookworm}
-state=.lifeboat
+state=${LIFEBOAT_STATE:-.lifeboat}
 pid_file=$state/daemon.pid
 log_file=$state/daemon.log
 

@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# Measures Lifeboat against the stock pipelines that it replaces, on this machine, in one run: each pair is run
+# alternately (A B A B …), and the figure is the median of the pairs' ratios, so that a machine that slows down
+# slows both. Writes the tables into docs/performance.md.
+#
+#   scripts/bench.sh                    about 15 minutes, 12 GB of disk
+#   scripts/bench.sh --full             also a tree of 1,000,000 files
+#   scripts/bench.sh --small            tiny corpus: does the script work at all
+#   scripts/bench.sh … --print          to the terminal only
+#   BENCH_DIR=DIR PAIRS=N BINARY=FILE   where (default: target/bench), how many pairs (5), which binary
+#
+# The corpus is made from this machine's own /usr/share and /usr/lib, three quarters, and bytes that cannot be
+# compressed (AES-CTR of zeros under a fixed key), one quarter.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+megabytes=2048 small_files=100000 backups=10000 idle_seconds=60 full='' print='' pairs=${PAIRS:-5}
+for word; do
+  case $word in
+    --full) full=1 ;;
+    --small) megabytes=64 small_files=2000 backups=200 idle_seconds=5 pairs=${PAIRS:-2} ;;
+    --print) print=1 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  esac
+done
+
+lifeboat=$(realpath "${BINARY:-dist/lifeboat}")
+[ -x "$lifeboat" ] || die "there is no $lifeboat" "scripts/build_static.sh makes it"
+for tool in /usr/bin/time age jq pigz zstd; do have "$tool" || die "$tool is missing" "scripts/install_tools.sh"; done
+dir=${BENCH_DIR:-target/bench}
+mkdir -p "$dir"
+dir=$(realpath "$dir")
+sources=$dir/sources
+for variable in $(compgen -e | grep '^BACKUP_' || true); do unset "$variable"; done
+export TZ=UTC BACKUP_NAME=bench BACKUP_DISCOVER=off BACKUP_DIR=$dir/store
+trap 'rm -rf "$dir/store" "$dir/stock" "$dir/restic" "$dir/out"' EXIT
+
+main() {
+  make_corpus "$megabytes" "$small_files"
+  age-keygen -o "$dir/key" 2>/dev/null || true
+  recipient=$(age-keygen -y "$dir/key")
+
+  report="$dir/report.md"
+  {
+    printf 'Measured on %s: %s, %s cores, Linux %s; %s pairs each; %s.\n\n' "$(date -u +%F)" \
+      "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r | cut -d. -f1-2)" "$pairs" "$("$lifeboat" --version | head -n 1)"
+    printf '| what | against | Lifeboat, s | other, s | ratio (lowest – highest) | MB/s | peak memory, MB |\n|---|---|---:|---:|---:|---:|---:|\n'
+  } >"$report"
+  throughput
+  {
+    printf '\n| what | time, s | CPU, s | peak memory, MB |\n|---|---:|---:|---:|\n'
+    [ -z "$full" ] || million_files
+    many_backups
+    idle_daemon
+  } >>"$report"
+
+  if [ -n "$print" ] || [ ! -f docs/performance.md ]; then
+    cat "$report"
+  else
+    scripts/replace_block.sh docs/performance.md measured "$report"
+    say "docs/performance.md is written."
+  fi
+}
+
+# ---- what is measured ---------------------------------------------------------------------------
+
+throughput() {
+  local few="$sources/few" many="$sources/many"
+  row "backup, $megabytes MiB in 16 files, zstd 3" "$few" \
+    'tar \| zstd -T0 -3, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f"
+  row "the same, without reading back" "$few" \
+    'tar \| zstd -T0 -3, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f" BACKUP_VERIFY_AFTER_BACKUP=false
+  row "backup, $small_files files of 1.5 kB, zstd 3" "$many" \
+    'tar \| zstd -T0 -3, sha256sum' "tar -C $many -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f"
+  row "backup, $megabytes MiB, gzip 6" "$few" \
+    'tar \| pigz -6, sha256sum' "tar -C $few -c . | pigz -6 >$dir/stock/f && sha256sum $dir/stock/f" BACKUP_COMPRESSION=gzip BACKUP_COMPRESSION_LEVEL=6
+  row "backup, $megabytes MiB, zstd 3, age" "$few" \
+    'tar \| zstd -T0 -3 \| age, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 | age -r $recipient >$dir/stock/f && sha256sum $dir/stock/f" "BACKUP_AGE_RECIPIENTS=$recipient"
+  if have restic; then
+    local restic="restic --no-cache -q -r $dir/restic"
+    row "backup, $megabytes MiB, zstd 3, age" "$few" "$(restic version | awk '{ print $1, $2 }'), new repository" \
+      "rm -rf $dir/restic; export RESTIC_PASSWORD=x; $restic init && $restic backup $few" "BACKUP_AGE_RECIPIENTS=$recipient"
+  fi
+  restore_row "restore, $megabytes MiB, zstd 3" "$few"
+  restore_row "restore, $small_files files of 1.5 kB, zstd 3" "$many"
+}
+
+# row WHAT SOURCE AGAINST COMMAND SETTING…
+row() {
+  local what=$1 source=$2 against=$3 other=$4
+  shift 4
+  warm "$source"
+  pair "$what" "$source" "$against" \
+    "rm -rf $dir/store" "env BACKUP_SOURCES_DIR=$sources BACKUP_INCLUDE=$(basename "$source") BACKUP_COMPRESSION=zstd $* $lifeboat backup" \
+    "rm -rf $dir/stock; mkdir $dir/stock" "$other"
+}
+
+restore_row() {
+  local what=$1 source=$2
+  warm "$source"
+  rm -rf "$dir/store" "$dir/stock" && mkdir "$dir/stock"
+  BACKUP_SOURCES_DIR=$sources BACKUP_INCLUDE=$(basename "$source") "$lifeboat" backup >/dev/null 2>&1
+  tar -C "$source" -c . | zstd -q -T0 -3 -o "$dir/stock/f"
+  pair "$what" "$source" 'zstd -d \| tar -x' \
+    "rm -rf $dir/out" "$lifeboat restore latest --yes --to $dir/out" \
+    "rm -rf $dir/out; mkdir $dir/out" "zstd -dcq $dir/stock/f | tar -C $dir/out -xp"
+}
+
+# pair WHAT SOURCE AGAINST PREPARE_A COMMAND_A PREPARE_B COMMAND_B: one line of the first table.
+pair() {
+  local what=$1 source=$2 against=$3 size n a b
+  size=$(du -sb "$source" | cut -f1)
+  : >"$dir/pairs"
+  for ((n = 1; n <= pairs; n++)); do
+    printf '%s, %s: %d of %d\n' "$what" "$against" "$n" "$pairs" >&2
+    bash -c "$4"
+    a=$(timed "$5")
+    bash -c "$6"
+    b=$(timed "$7")
+    echo "$a $b" >>"$dir/pairs"
+  done
+  awk -v what="$what" -v against="$against" -v size="$size" '
+    function median(list, n, i, j, t) {
+      for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
+      return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+    }
+    { n++; a[n] = $1; b[n] = $4; ratio[n] = $1 / $4; if ($3 > peak) peak = $3 }
+    END {
+      m = median(ratio, n)
+      seconds = median(a, n)
+      printf "| %s | `%s` | %.2f | %.2f | **%.2f** (%.2f – %.2f) | %.0f | %.0f |\n", what, against, seconds, median(b, n), m, ratio[1], ratio[n], size / 1e6 / seconds, peak / 1024
+    }' "$dir/pairs" >>"$report"
+  tail -n 1 "$report" >&2
+}
+
+# "seconds cpu-seconds peak-KiB" of one command; what earlier ones wrote must not be flushed at its cost.
+timed() {
+  sync
+  if ! /usr/bin/time -o "$dir/time" -f '%e %U %S %M' bash -c "$1" >"$dir/said" 2>&1; then
+    tail -n 5 "$dir/said" >&2
+    die "this failed: $1"
+  fi
+  awk '{ print ($1 > 0 ? $1 : 0.01), $2 + $3, $4 }' "$dir/time"
+}
+
+plain_row() {
+  local seconds cpu peak
+  read -r seconds cpu peak <<<"$(timed "$2")"
+  printf '| %s | %.2f | %.2f | %.0f |\n' "$1" "$seconds" "$cpu" "$((peak / 1024))"
+}
+
+million_files() {
+  small_tree million 1000000
+  rm -rf "$dir/store"
+  plain_row "backup of 1,000,000 files" "env BACKUP_SOURCES_DIR=$sources BACKUP_INCLUDE=million $lifeboat backup"
+  plain_row "restore of 1,000,000 files" "$lifeboat restore latest --yes --to $dir/out"
+  rm -rf "$dir/out"
+}
+
+many_backups() {
+  rm -rf "$dir/store" "$dir/tiny" && mkdir -p "$dir/tiny/notes"
+  echo hello >"$dir/tiny/notes/file"
+  BACKUP_SOURCES_DIR=$dir/tiny "$lifeboat" backup >/dev/null 2>&1
+  python3 scripts/many_backups.py "$dir/store/daily" "$backups"
+  plain_row "\`rebuild\` with $backups backups" "$lifeboat rebuild"
+  local verb
+  for verb in list plan 'prune --dry-run' status; do
+    plain_row "\`$verb\` with $backups backups" "env BACKUP_SOURCES_DIR=$dir/tiny $lifeboat $verb || [ \$? = 3 ]"
+  done
+}
+
+idle_daemon() {
+  local pid ticks
+  rm -rf "$dir/store"
+  BACKUP_SOURCES_DIR=$dir/tiny BACKUP_HTTP_ADDR=127.0.0.1:0 "$lifeboat" daemon >"$dir/said" 2>&1 &
+  pid=$!
+  sleep 3
+  ticks=$(awk '{ print $14 + $15 }' "/proc/$pid/stat")
+  sleep "$idle_seconds"
+  awk -v before="$ticks" -v per="$(getconf CLK_TCK)" -v wall="$idle_seconds" -v peak="$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status")" \
+    '{ printf "| the daemon, idle for %d s | %d | %.2f | %.0f |\n", wall, wall, ($14 + $15 - before) / per, peak / 1024 }' "/proc/$pid/stat"
+  kill -TERM "$pid"
+  wait "$pid" || true
+}
+
+# ---- the corpus ---------------------------------------------------------------------------------
+
+make_corpus() {
+  local want="$1 $2" each=$(($1 / 16))
+  [ "$(cat "$dir/corpus" 2>/dev/null || true)" != "$want" ] || return 0
+  printf 'Making the corpus …\n' >&2
+  rm -rf "$sources" "$dir/corpus" && mkdir -p "$sources/few"
+  { machine_bytes || true; } | head -c "$((each * 12))M" | split -b "${each}M" -d - "$sources/few/machine-"
+  head -c "$((each * 4))M" /dev/zero | openssl enc -aes-256-ctr -K "$(printf '00%.0s' {1..32})" -iv "$(printf '00%.0s' {1..16})" |
+    split -b "${each}M" -d - "$sources/few/random-"
+  small_tree many "$2"
+  echo "$want" >"$dir/corpus"
+}
+
+# A hundred files to a folder, cut from the machine's own files.
+small_tree() {
+  local to=$sources/$1 count=$2 folder
+  [ ! -d "$to" ] || return 0
+  mkdir -p "$to"
+  { machine_bytes || true; } | for ((folder = 0; folder < count / 100; folder++)); do
+    mkdir "$to/$folder"
+    head -c 150000 | split -b 1500 -a 2 -d - "$to/$folder/file-"
+  done
+}
+
+# For ever, until the reader has enough (141: nobody reads any more).
+machine_bytes() {
+  local rc=0
+  while [ "$rc" -le 2 ]; do
+    tar -c --sort=name --ignore-failed-read /usr/share /usr/lib 2>/dev/null && rc=0 || rc=$?
+  done
+}
+
+warm() { find "$1" -type f -print0 | xargs -0 cat >/dev/null; }
+
+main
