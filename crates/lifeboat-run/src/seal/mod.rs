@@ -7,12 +7,21 @@
 //! Every piece becomes a whole frame (zstd), member (gzip) or stream (bzip2, xz) of its own. Stock
 //! tools read such files as one; ours unseals their frames on all cores.
 
+mod budget;
+mod compress;
+mod encrypt;
+mod output;
+mod pipeline;
+
 use crate::{
     Cancel, Cancelled, Listener, keys,
-    source::{Source, SourceError},
+    source::{Notes, Source, SourceError},
 };
-use lifeboat_plan::{Compression, Encryption};
+use budget::Budget;
+use encrypt::Cipher;
+use lifeboat_plan::{Archive, Compression, Encryption};
 use lifeboat_store::{Object, Upload};
+use output::Output;
 use serde_json::{Map, Value};
 
 /// How an archive is made.
@@ -20,7 +29,8 @@ use serde_json::{Map, Value};
 pub struct Recipe {
     pub compression: Compression,
     pub level: i32,
-    /// Compressor threads; 0 = all cores.
+    /// Compressor threads; 0 = all cores. Fewer are used where so many would not fit into memory (the
+    /// highest levels of xz and zstd).
     pub threads: usize,
     pub seal: keys::Seal,
 }
@@ -58,7 +68,7 @@ pub enum SealError {
     Cancelled(#[from] Cancelled),
 }
 
-/// Seals `source` into `upload`.
+/// Seals `source` into `upload`. On any error the upload is dropped, and so abandoned.
 pub fn seal(
     source: &dyn Source,
     recipe: &Recipe,
@@ -66,6 +76,92 @@ pub fn seal(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Sealed, SealError> {
-    let _ = (source, recipe, upload, cancel, listener);
-    todo!()
+    let notes = Notes::new(source.name(), listener);
+    let cipher = Cipher::new(&recipe.seal)?;
+    let encryption = cipher.encryption();
+    let output = Output::new(cipher, upload)?;
+    let budget = Budget::of(recipe);
+    let done = pipeline::run(source, recipe, budget, output, &notes, cancel, listener)?;
+    let entries = match (done.captured.entries, notes.entries()) {
+        (None, 0) => None,
+        (known, noted) => Some(known.unwrap_or(0) + noted),
+    };
+    Ok(Sealed {
+        object: done.object,
+        sha256: done.sha256,
+        plain_size: done.plain_size,
+        plain_xxh128: done.plain_xxh128,
+        compression: recipe.compression,
+        encryption,
+        entries,
+        warnings_total: notes.total(),
+        warnings: notes.into_kept(),
+        facts: done.captured.facts,
+    })
+}
+
+impl Sealed {
+    /// Where it lies, and how large it is there.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Of the stored bytes, in lower-case hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    pub fn plain_size(&self) -> u64 {
+        self.plain_size
+    }
+
+    /// XXH3-128 of the plain stream, as `xxh128sum` prints it.
+    pub fn plain_xxh128(&self) -> &str {
+        &self.plain_xxh128
+    }
+
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    pub fn encryption(&self) -> Encryption {
+        self.encryption
+    }
+
+    pub fn entries(&self) -> Option<u64> {
+        self.entries
+    }
+
+    /// The first [`Notes::KEPT`] of them.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    pub fn warnings_total(&self) -> u64 {
+        self.warnings_total
+    }
+
+    pub fn facts(&self) -> &Map<String, Value> {
+        &self.facts
+    }
+
+    /// Its line in the manifest. `file` is the file's name inside the tier's folder.
+    pub fn into_archive(self, source: &dyn Source, file: impl Into<String>) -> Archive {
+        Archive {
+            source: source.name().to_owned(),
+            kind: source.kind().to_owned(),
+            file: file.into(),
+            size: self.object.size,
+            sha256: self.sha256,
+            plain_size: self.plain_size,
+            plain_xxh128: self.plain_xxh128,
+            compression: self.compression,
+            encryption: self.encryption,
+            entries: self.entries,
+            warnings: self.warnings,
+            warnings_total: self.warnings_total,
+            facts: self.facts,
+            more: Map::new(),
+        }
+    }
 }

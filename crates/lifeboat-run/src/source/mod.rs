@@ -5,7 +5,10 @@
 //! and framed on all cores at once, and still end up in walk order; the next thing that happens to a
 //! filled piece, on the same thread and still in its cache, is compression.
 
+mod folder;
 pub mod sqlite;
+
+pub use folder::{Folder, Moment, OnChanged, Options, Watch};
 
 use crate::{Cancel, Listener};
 use lifeboat_plan::event::RunEvent;
@@ -53,7 +56,8 @@ impl Piece for Vec<u8> {
 /// What a source says of itself when its stream has ended well.
 #[derive(Debug, Clone, Default)]
 pub struct Captured {
-    /// Members of a tar stream; `None` for a dump.
+    /// Members of a tar stream; `None` for a dump. [`Notes::entry`] counts further ones, which are known
+    /// only when a piece is filled.
     pub entries: Option<u64>,
     pub facts: Map<String, Value>,
 }
@@ -65,6 +69,14 @@ pub struct Flow<'a> {
     pub cancel: &'a Cancel,
     /// How many bytes a piece should have: enough to compress well, few enough to bound memory.
     pub piece_size: usize,
+}
+
+impl fmt::Debug for Flow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow")
+            .field("piece_size", &self.piece_size)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Flow<'_> {
@@ -79,6 +91,7 @@ impl Flow<'_> {
 pub struct Notes<'a> {
     source: &'a str,
     listener: &'a dyn Listener,
+    entries: AtomicU64,
     total: AtomicU64,
     kept: Mutex<Vec<String>>,
 }
@@ -90,6 +103,7 @@ impl<'a> Notes<'a> {
         Notes {
             source,
             listener,
+            entries: AtomicU64::new(0),
             total: AtomicU64::new(0),
             kept: Mutex::default(),
         }
@@ -110,6 +124,16 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// One more member of the stream is certain.
+    pub fn entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// How many remarks there were, also those that were not kept.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }

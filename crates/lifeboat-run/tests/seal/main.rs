@@ -1,0 +1,8 @@
+//! The seal from end to end: real folders, real threads, and the stock tools as judges.
+
+#![allow(unreachable_pub)]
+
+mod kit;
+
+mod formats;
+mod pipeline;
