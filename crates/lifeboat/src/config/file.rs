@@ -67,18 +67,23 @@ pub(super) fn read(named: Option<PathBuf>, report: &mut Report) -> File {
 fn fill(file: &mut File, path: &Path, report: &mut Report) -> Result<(), Fault> {
     let (text, world_readable) = secret_file::text(path, BYTES_MAX).map_err(|c| (None, c))?;
     let page = Page { path, text: &text };
-    let top: Table = page.parse()?;
-    if top.keys().any(|key| key.as_ref() == "job") {
-        let Jobs { job } = page.parse()?;
+    let mut top: Table = page.parse()?;
+    if let Some(key) = top.keys().find(|key| key.as_ref() == "job").cloned() {
+        top.remove(&key);
+        let Jobs { job } = page.parse().map_err(|_| {
+            let hint = "write each job as [[job]], with its settings in the lines below";
+            let complaint = Complaint::new("job is not a list of jobs", hint);
+            (Some(page.line(key.span().start)), complaint)
+        })?;
         for table in job {
             let start = table.keys().map(|key| key.span().start).min();
             file.jobs.push(JobTable {
                 origin: Origin::Line(path.to_owned(), page.line(start.unwrap_or(0))),
-                entries: page.entries(table, report),
+                entries: page.entries(table, job_key, report),
             });
         }
     }
-    let entries = page.entries(top, report);
+    let entries = page.entries(top, |key| key, report);
     if world_readable && entries.iter().any(|(key, _)| is_secret(key)) {
         report.warning(
             format!(
@@ -90,6 +95,11 @@ fn fill(file: &mut File, path: &Path, report: &mut Report) -> Result<(), Fault> 
     }
     file.layer = Layer::settle("file", entries, report);
     Ok(())
+}
+
+/// A job's `sources` are what `include` is for the whole program.
+fn job_key(key: &str) -> &str {
+    if key == "sources" { "include" } else { key }
 }
 
 fn is_secret(key: &str) -> bool {
@@ -119,25 +129,29 @@ impl Page<'_> {
         1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    fn entries(&self, table: Table, report: &mut Report) -> Vec<(String, Given)> {
+    /// With each key as `rename` has it.
+    fn entries(
+        &self,
+        table: Table,
+        rename: fn(&str) -> &str,
+        report: &mut Report,
+    ) -> Vec<(String, Given)> {
         let mut entries = Vec::new();
         for (key, value) in table {
             let origin = Origin::Line(self.path.to_owned(), self.line(key.span().start));
-            let key = key.into_inner();
-            match (key.as_str(), raw(&key, value)) {
-                ("job", _) => {}
-                (_, Ok(raw)) => {
-                    let written = key.clone();
-                    entries.push((
-                        key,
-                        Given {
-                            written,
-                            raw,
-                            origin,
-                        },
-                    ));
+            let written = key.into_inner();
+            let key = rename(&written);
+            match raw(key, value) {
+                Ok(raw) => {
+                    let key = key.to_owned();
+                    let given = Given {
+                        written,
+                        raw,
+                        origin,
+                    };
+                    entries.push((key, given));
                 }
-                (_, Err(complaint)) => report.mistake(&key, Shown::Nothing, &origin, complaint),
+                Err(complaint) => report.mistake(&written, Shown::Nothing, &origin, complaint),
             }
         }
         entries

@@ -71,7 +71,6 @@ fn job(
     for (key, given) in table.entries {
         match key.as_str() {
             "name" => own_name = Some(given),
-            "sources" => entries.push((INCLUDE.key.to_owned(), given)),
             key if may_differ(key) => entries.push((key.to_owned(), given)),
             key => sound = Err(not_of_a_job(key, &given, reader)),
         }
@@ -112,7 +111,7 @@ fn rules(reader: &mut Reader<'_>) -> Read<Rules> {
 
 /// What a job may say for itself; the rest holds for the whole program.
 fn may_differ(key: &str) -> bool {
-    let own = [&SCHEDULE, &EXCLUDE]
+    let own = [&SCHEDULE, &INCLUDE, &EXCLUDE]
         .into_iter()
         .chain(KEEPING.iter().copied());
     own.into_iter().any(|setting| setting.key == key)

@@ -3,6 +3,7 @@
 use super::{
     mistake::Complaint,
     origin::Raw,
+    parse::items,
     reader::{Read, Reader},
     register::{
         ENABLE_FORTNIGHTLY, ENABLE_MONTHLY, ENABLE_WEEKLY, ENABLE_YEARLY, FORTNIGHT_DAYS,
@@ -133,8 +134,7 @@ fn weekday(number: u32) -> Weekday {
 }
 
 fn days_of_month(raw: &Raw) -> Result<Vec<u32>, Complaint> {
-    let parsed: Option<Vec<u32>> = raw
-        .items()
+    let parsed: Option<Vec<u32>> = items(raw)?
         .iter()
         .map(|day| day.parse().ok().filter(|day| (1..=31).contains(day)))
         .collect();

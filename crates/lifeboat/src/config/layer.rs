@@ -54,22 +54,17 @@ impl Layer {
                 blank(word, &given, report);
                 continue;
             }
-            let given = match word {
-                Word::Later => {
-                    later(&given, report);
-                    continue;
-                }
-                Word::FileOf(setting) => from_file(setting, given, report),
-                Word::Setting(_) | Word::Switch(_) => Some(given),
-            };
             let key = word.setting().map_or(key.as_str(), |setting| setting.key);
-            match (given, values.get(key)) {
-                (None, _) => {}
-                (Some(given), Some(earlier)) => twice(&given, &earlier.written, report),
-                (Some(given), None) => {
-                    values.insert(key.to_owned(), given);
-                }
+            if let Some(earlier) = values.get(key) {
+                twice(&given, &earlier.written, report);
+                continue;
             }
+            let value = match word {
+                Word::Setting(_) | Word::Switch(_) => Some(given),
+                Word::FileOf(setting) => from_file(setting, given, report),
+                Word::Later => later(&given, report),
+            };
+            values.extend(value.map(|value| (key.to_owned(), value)));
         }
         Layer { name, values }
     }
@@ -126,12 +121,13 @@ fn twice(given: &Given, earlier: &str, report: &mut Report) {
     report.mistake(&given.written, Shown::Nothing, &given.origin, complaint);
 }
 
-fn later(given: &Given, report: &mut Report) {
+fn later(given: &Given, report: &mut Report) -> Option<Given> {
     let complaint = Complaint::new(
         "this version does not do that yet",
         "take it away: nothing that it asks for would happen",
     );
     report.mistake(&given.written, Shown::Nothing, &given.origin, complaint);
+    None
 }
 
 /// The value that the file holds which `X_FILE` names.
@@ -157,7 +153,12 @@ fn from_file(setting: &Setting, given: Given, report: &mut Report) -> Option<Giv
             })
         }
         Err(complaint) => {
-            let shown = Shown::Text(given.raw.to_string());
+            // What is no path may be the secret itself, given where the name of its file belongs.
+            let shown = if setting.secret && !path.is_absolute() {
+                Shown::Masked
+            } else {
+                Shown::Text(path.display().to_string())
+            };
             report.mistake(&given.written, shown, &given.origin, complaint);
             None
         }

@@ -14,6 +14,18 @@ pub(super) fn text(raw: &Raw) -> Result<&str, Complaint> {
     }
 }
 
+/// The items of a list; one at least, for nobody writes commas alone on purpose.
+pub(super) fn items(raw: &Raw) -> Result<Vec<String>, Complaint> {
+    let items = raw.items();
+    if items.is_empty() {
+        return Err(Complaint::new(
+            "is a list with nothing in it",
+            "name something, or take it away",
+        ));
+    }
+    Ok(items)
+}
+
 pub(super) fn flag(word: &str) -> Result<bool, Complaint> {
     match word.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),

@@ -5,7 +5,7 @@ use super::{
     layer::Layer,
     mistake::{Complaint, Report, Shown},
     origin::{Given, Origin, Raw},
-    parse::{flag, number, one_of, out_of_range, text},
+    parse::{flag, items, number, one_of, out_of_range, text},
     settings::{Default, Setting, Word, env_name, understand},
 };
 use figment::Figment;
@@ -124,9 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn list(&mut self, setting: &Setting) -> Read<Vec<String>> {
-        Ok(self
-            .optional(setting, |raw| Ok(raw.items()))?
-            .unwrap_or_default())
+        Ok(self.optional(setting, items)?.unwrap_or_default())
     }
 
     pub(super) fn secret(&mut self, setting: &Setting) -> Read<Option<Secret>> {

@@ -2,6 +2,7 @@
 
 use super::{
     mistake::Complaint,
+    parse::items,
     reader::{Read, Reader},
     register::{
         AGE_IDENTITY, AGE_RECIPIENTS, COMPRESSION, COMPRESSION_LEVEL, COMPRESSION_THREADS,
@@ -191,8 +192,7 @@ fn say_what_follows(seal: &Seal, reader: &mut Reader<'_>) {
 
 fn recipients(reader: &mut Reader<'_>) -> Read<Vec<String>> {
     let recipients = reader.optional(&AGE_RECIPIENTS, |raw| {
-        let lines = raw
-            .items()
+        let lines = items(raw)?
             .into_iter()
             .filter(|line| !line.starts_with('#'));
         lines.map(recipient).collect::<Result<Vec<_>, _>>()

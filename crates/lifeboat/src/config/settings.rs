@@ -116,22 +116,14 @@ pub(super) fn guess(key: &str) -> Option<String> {
     if let Some(known) = all().find(|setting| setting.also.contains(&key)) {
         return Some(known.key.to_owned());
     }
-    let (stem, ending) = match key.strip_suffix("_file") {
-        Some(stem) => (stem, "_file"),
-        None => (key, ""),
-    };
     let known = all()
         .map(|setting| setting.key)
         .chain(LATER.iter().copied());
     known
         .filter(|known| !known.contains('<'))
-        .flat_map(|known| {
-            [
-                (known, strsim::jaro_winkler(stem, known), ending),
-                (known, strsim::jaro_winkler(key, known), ""),
-            ]
-        })
-        .filter(|(_, likeness, _)| *likeness >= LIKENESS_MIN)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(known, _, ending)| format!("{known}{ending}"))
+        .flat_map(|known| [known.to_owned(), format!("{known}_file")])
+        .map(|known| (strsim::jaro_winkler(key, &known), known))
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }

@@ -2,6 +2,7 @@
 
 use super::{
     mistake::Complaint,
+    parse::items,
     reader::{Read, Reader},
     register::{
         BUNDLE, DELETE_GRACE_HOURS, DIR, EXCLUDE, EXCLUDE_PATTERNS, INCLUDE, ON_CHANGED_FILE,
@@ -122,7 +123,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Read<(Sources, Near)> {
 }
 
 pub(super) fn read_selection(reader: &mut Reader<'_>) -> Read<Selection> {
-    let include = reader.optional(&INCLUDE, |raw| Ok(raw.items()));
+    let include = reader.optional(&INCLUDE, items);
     let exclude = reader.list(&EXCLUDE);
     let switches = reader.switches();
     let selection = Selection {
