@@ -8,11 +8,37 @@
 
 pub mod event;
 pub mod id;
-pub mod manifest;
-pub mod recipe;
 pub mod tier;
 
+pub mod manifest;
+pub mod recipe;
+
+pub mod calendar;
+pub mod freshness;
+pub mod schedule;
+pub mod zone;
+
+pub mod keep;
+pub mod slot;
+pub mod standing;
+
+pub mod clock;
+pub mod delete;
+pub mod prune;
+pub mod reason;
+
+pub use calendar::{Anomaly, Due};
+pub use clock::{ClockDoubt, ClockEvidence};
+pub use delete::{DeleteRefusal, may_delete};
+pub use freshness::Freshness;
 pub use id::{BackupId, IdError, Name};
+pub use keep::{KeepError, KeepRules};
 pub use manifest::{Archive, BackupType, Manifest, Missed, Proof, Status};
+pub use prune::{Dropped, Kept, PruneInput, PrunePlan};
+pub use reason::{DropReason, KeepReason, Refusal, Span};
 pub use recipe::{Compression, Encryption};
+pub use schedule::{Schedule, ScheduleError};
+pub use slot::{Promotion, promotions};
+pub use standing::Standing;
 pub use tier::Tier;
+pub use zone::{UnknownZone, parse_zone};
