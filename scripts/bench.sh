@@ -33,7 +33,7 @@ mkdir -p "$dir"
 dir=$(realpath "$dir")
 sources=$dir/sources
 for variable in $(compgen -e | grep '^BACKUP_' || true); do unset "$variable"; done
-export TZ=UTC BACKUP_NAME=bench BACKUP_DISCOVER=off BACKUP_DIR=$dir/store
+export TZ=UTC BACKUP_NAME=bench BACKUP_DIR=$dir/store
 trap 'rm -rf "$dir/store" "$dir/stock" "$dir/restic" "$dir/out"' EXIT
 
 main() {

@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"' EXIT
 # Nothing of the caller's settings may reach the program.
 for variable in $(compgen -e | grep '^BACKUP_' || true); do unset "$variable"; done
-export TZ=UTC BACKUP_NAME=shop BACKUP_SOURCES_DIR=$work/data BACKUP_DIR=$work/backups BACKUP_DISCOVER=off
+export TZ=UTC BACKUP_NAME=shop BACKUP_SOURCES_DIR=$work/data BACKUP_DIR=$work/backups
 
 main() {
   sample_tree "$BACKUP_SOURCES_DIR/storage"
@@ -255,7 +255,7 @@ prune_plans_only() {
 
 demo_passes() {
   local started=$SECONDS
-  env -u BACKUP_NAME -u BACKUP_SOURCES_DIR -u BACKUP_DIR -u BACKUP_DISCOVER "$lifeboat" demo >/dev/null
+  env -u BACKUP_NAME -u BACKUP_SOURCES_DIR -u BACKUP_DIR "$lifeboat" demo >/dev/null
   [ $((SECONDS - started)) -le 10 ]
 }
 
