@@ -180,7 +180,7 @@ damage_is_found() {
     expect_exit 13 "$lifeboat" verify latest && found=$((found + 1))
     cat "$work/good" >"$file"
   done
-  say "RELIABILITY e2e_damaged_bytes=$tries" "RELIABILITY e2e_damaged_bytes_found=$found"
+  say "RELIABILITY damaged_bytes=$tries found=$found missed=$((tries - found))"
   [ "$found" = "$tries" ]
 }
 
@@ -241,7 +241,7 @@ kill_leaves_no_trace() {
     "$lifeboat" verify latest >/dev/null
     [ "$("$lifeboat" list --json | jq .total)" = 1 ]
   done
-  say "RELIABILITY e2e_kills=$kills"
+  say "RELIABILITY program_kills=$kills visible_partials=0"
   rm -rf "$BACKUP_SOURCES_DIR/slow"
 }
 

