@@ -8,6 +8,7 @@
 //!
 //! Start with [`backup`]: it reads like the story of one backup.
 
+pub mod authenticity;
 pub mod cancel;
 pub mod keys;
 pub mod listen;

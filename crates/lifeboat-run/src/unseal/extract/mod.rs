@@ -1,0 +1,417 @@
+//! A tar stream back into files, inside a private folder.
+//!
+//! ```text
+//!  Passage ─▶ tar reader ─┬─ folders, links, devices, large files ─▶ the calling thread
+//!                         └─ small files, in batches ──────────────▶ `jobs` writer threads
+//! ```
+//!
+//! Every name is walked from the staging folder down, part by part, without following links; everything
+//! is created anew and nothing is ever opened that was there before. So an archive can say what it
+//! wants: not a byte leaves the staging folder. Folders get their owners, modes and times last.
+
+mod acl;
+mod apply;
+mod folders;
+mod paths;
+mod writers;
+
+pub use paths::{BadPattern, Paths};
+
+use super::{
+    Passage, Trouble, UnsealError,
+    tar::{Entry, Kind, Meta, Reader, Segment, shown},
+};
+use crate::{Cancel, Keyring, Listener, source::Notes};
+use apply::Apply;
+use folders::Folders;
+use lifeboat_plan::{Archive, event::RunEvent};
+use paths::Picked;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use std::{io::Read, os::fd::OwnedFd, path::Path, sync::Arc, thread};
+use writers::{Small, Writers};
+
+/// How an archive is extracted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What of it.
+    pub paths: Paths,
+    /// Device nodes are made only when somebody asked for them.
+    pub allow_devices: bool,
+    /// Threads that write small files; 0 = all cores, at least two.
+    pub jobs: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            paths: Paths::all(),
+            allow_devices: false,
+            jobs: 0,
+        }
+    }
+}
+
+/// What is in the staging folder now, all of it compared with the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// Entries that were asked for and are there.
+    pub entries: u64,
+    /// Bytes of file contents.
+    pub bytes: u64,
+    /// What could not be restored as it was, the first of them by name.
+    pub warnings: Vec<String>,
+    pub warnings_total: u64,
+}
+
+/// Files up to this size travel in batches.
+const SMALL_MAX: u64 = 512 * 1024;
+
+/// Hard links that may wait for the files that they link to.
+const LINKS_WAITING: usize = 1024;
+
+const PROGRESS_BYTES: u64 = 8 << 20;
+const PROGRESS_ENTRIES: u64 = 500;
+
+/// Extracts the archive `stored` into `staging`: a folder that the caller made for this and nothing
+/// else, on the file system of the target, and removes when this fails. `Ok` means that the stored
+/// bytes, the plain bytes and the entries are all what the manifest says.
+pub fn extract(
+    stored: Box<dyn Read + Send>,
+    archive: &Archive,
+    keys: &Keyring,
+    staging: &Path,
+    options: &Options,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Extracted, UnsealError> {
+    let Some(entries) = archive.entries else {
+        return Err(UnsealError::Hostile {
+            file: archive.file.clone(),
+            reason: "its manifest knows of no files in it (it is a dump)".to_owned(),
+        });
+    };
+    let folders = Folders::start(staging)?;
+    let passage = Passage::begin(stored, archive, keys, cancel)?;
+    let notes = Notes::new(&archive.source, listener);
+    let apply = Apply::new(folders.root(), &notes)?;
+    let jobs = match options.jobs {
+        0 => thread::available_parallelism().map_or(2, |n| n.get().max(2)),
+        jobs => jobs,
+    };
+
+    let (entries, bytes) = thread::scope(|scope| {
+        let writers = Writers::start(scope, jobs, &apply)?;
+        let extraction = Extraction {
+            file: &archive.file,
+            reader: Reader::new(passage, entries),
+            picked: options.paths.start(),
+            allow_devices: options.allow_devices,
+            folders,
+            apply: &apply,
+            notes: &notes,
+            writers,
+            links: Vec::new(),
+            progress: Progress {
+                source: &archive.source,
+                listener,
+                entries: 0,
+                bytes: 0,
+                told: (0, 0),
+            },
+        };
+        extraction.run()
+    })?;
+    apply.sum_up();
+    let warnings_total = notes.total();
+    Ok(Extracted {
+        entries,
+        bytes,
+        warnings: notes.into_kept(),
+        warnings_total,
+    })
+}
+
+struct Extraction<'a> {
+    file: &'a str,
+    reader: Reader<Passage>,
+    picked: Picked<'a>,
+    allow_devices: bool,
+    folders: Folders,
+    apply: &'a Apply<'a>,
+    notes: &'a Notes<'a>,
+    writers: Writers,
+    /// Path and target.
+    links: Vec<(Vec<u8>, Vec<u8>)>,
+    progress: Progress<'a>,
+}
+
+impl Extraction<'_> {
+    fn run(mut self) -> Result<(u64, u64), UnsealError> {
+        let poured = self.pour().and_then(|()| self.flush());
+        let passage = self.reader.into_inner();
+        match poured {
+            Ok(()) => passage.finish()?,
+            Err(error) => return Err(passage.fail(error)),
+        }
+        for pattern in self.picked.without_a_match() {
+            self.notes.warn(format!("nothing matches {pattern:?}"));
+        }
+        self.folders.finish(self.apply)?;
+        self.progress.tell();
+        Ok((self.progress.entries, self.progress.bytes))
+    }
+
+    fn pour(&mut self) -> Result<(), UnsealError> {
+        while let Some(entry) = self
+            .reader
+            .entry()
+            .map_err(|error| Trouble::tell(self.file, error))?
+        {
+            self.writers.check()?;
+            if self.picked.picks(&entry) {
+                for (path, meta) in self.picked.take_ancestors() {
+                    self.folders.make(self.file, &path, &meta)?;
+                }
+                self.put(entry)?;
+                self.progress.step();
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, entry: Entry) -> Result<(), UnsealError> {
+        let Entry { path, kind, meta } = entry;
+        match kind {
+            Kind::File { stored } if stored <= SMALL_MAX => self.small(path, meta, stored),
+            Kind::File { stored } => {
+                let whole = [Segment {
+                    offset: 0,
+                    length: stored,
+                }];
+                self.large(&path, &meta, stored, &whole)
+            }
+            Kind::Sparse { size, segments, .. } => self.large(&path, &meta, size, &segments),
+            Kind::Folder => self.folders.make(self.file, &path, &meta),
+            Kind::HardLink { target } => {
+                self.links.push((path, target));
+                if self.links.len() >= LINKS_WAITING {
+                    self.flush()?;
+                }
+                Ok(())
+            }
+            Kind::Symlink { target } => {
+                let (parent, name) = self.place(&path)?;
+                rustix::fs::symlinkat(&target[..], &parent, name)
+                    .map_err(|e| self.refused("link", &path, e))?;
+                self.apply.to_node(&parent, &path, name, &meta, false)
+            }
+            Kind::Fifo => self.node(&path, &meta, FileType::Fifo, (0, 0)),
+            Kind::CharDevice { major, minor } => {
+                self.node(&path, &meta, FileType::CharacterDevice, (major, minor))
+            }
+            Kind::BlockDevice { major, minor } => {
+                self.node(&path, &meta, FileType::BlockDevice, (major, minor))
+            }
+        }
+    }
+
+    fn small(&mut self, path: Vec<u8>, meta: Meta, size: u64) -> Result<(), UnsealError> {
+        let (parent, _) = self.place(&path)?;
+        let mut data = self.writers.room(size as usize)?;
+        loop {
+            let bytes = self
+                .reader
+                .data()
+                .map_err(|error| Trouble::tell(self.file, error))?;
+            if bytes.is_empty() {
+                break;
+            }
+            data.extend_from_slice(bytes);
+            let n = bytes.len();
+            self.reader.consume(n);
+        }
+        self.progress.bytes += size;
+        self.writers.add(data, Small { parent, path, meta })
+    }
+
+    /// Written by this thread, straight out of the decompressor's buffers.
+    fn large(
+        &mut self,
+        path: &[u8],
+        meta: &Meta,
+        size: u64,
+        segments: &[Segment],
+    ) -> Result<(), UnsealError> {
+        let (parent, name) = self.place(path)?;
+        let file = create(&parent, name).map_err(|e| self.refused("create", path, e))?;
+        let mut written = 0;
+        for segment in segments {
+            let mut offset = segment.offset;
+            let end = segment.offset + segment.length;
+            while offset < end {
+                let bytes = self
+                    .reader
+                    .data()
+                    .map_err(|error| Trouble::tell(self.file, error))?;
+                let n = usize::try_from(end - offset).map_or(bytes.len(), |n| n.min(bytes.len()));
+                let n = rustix::io::pwrite(&file, &bytes[..n], offset)
+                    .map_err(|e| failed("write", path, e))?;
+                self.reader.consume(n);
+                self.progress.add(n as u64);
+                self.writers.check()?;
+                offset += n as u64;
+                written = offset;
+            }
+        }
+        if written < size {
+            rustix::fs::ftruncate(&file, size).map_err(|e| failed("write", path, e))?;
+        }
+        self.apply.to_file(&file, path, meta)
+    }
+
+    fn node(
+        &mut self,
+        path: &[u8],
+        meta: &Meta,
+        kind: FileType,
+        (major, minor): (u32, u32),
+    ) -> Result<(), UnsealError> {
+        if kind != FileType::Fifo && !self.allow_devices {
+            self.notes
+                .warn(format!("{}: a device, left out", shown(path)));
+            return Ok(());
+        }
+        let (parent, name) = self.place(path)?;
+        let device = rustix::fs::makedev(major, minor);
+        match rustix::fs::mknodat(&parent, name, kind, Mode::from_raw_mode(0o600), device) {
+            Ok(()) => self.apply.to_node(&parent, path, name, meta, true),
+            Err(rustix::io::Errno::PERM) => {
+                self.notes.warn(format!(
+                    "{}: a device or pipe that may not be made here, left out",
+                    shown(path)
+                ));
+                Ok(())
+            }
+            Err(errno) => Err(self.refused("create", path, errno)),
+        }
+    }
+
+    /// Writes all that waits: small files, then the hard links to them.
+    fn flush(&mut self) -> Result<(), UnsealError> {
+        self.writers.flush()?;
+        for (path, target) in std::mem::take(&mut self.links) {
+            self.link(&path, &target)?;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), UnsealError> {
+        let no_file = |extraction: &Self| {
+            if extraction.picked.is_all() {
+                return Err(UnsealError::Hostile {
+                    file: extraction.file.to_owned(),
+                    reason: format!(
+                        "{} is a hard link to {}, which is no file that came before it",
+                        shown(path),
+                        shown(target)
+                    ),
+                });
+            }
+            extraction.notes.warn(format!(
+                "{}: a hard link to {}, which was not asked for: left out",
+                shown(path),
+                shown(target)
+            ));
+            Ok(())
+        };
+        let (target_parent, target_name) = split(target);
+        let Some(from) = self.folders.find(target_parent)? else {
+            return no_file(self);
+        };
+        match rustix::fs::statat(&from, target_name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
+            Ok(_) | Err(rustix::io::Errno::NOENT) => return no_file(self),
+            Err(errno) => return Err(failed("read", target, errno)),
+        }
+        let (parent, name) = self.place(path)?;
+        rustix::fs::linkat(&from, target_name, &parent, name, AtFlags::empty())
+            .map_err(|e| self.refused("link", path, e))
+    }
+
+    /// The folder in which `path` will lie, and its name there.
+    fn place<'p>(&mut self, path: &'p [u8]) -> Result<(Arc<OwnedFd>, &'p [u8]), UnsealError> {
+        let (parent, name) = split(path);
+        Ok((self.folders.open(self.file, parent)?, name))
+    }
+
+    fn refused(&self, action: &'static str, path: &[u8], errno: rustix::io::Errno) -> UnsealError {
+        refused(self.file, action, path, errno)
+    }
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (&[], path),
+    }
+}
+
+fn create(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(
+        parent,
+        name,
+        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::from_raw_mode(0o600),
+    )
+}
+
+fn failed(action: &'static str, path: &[u8], errno: rustix::io::Errno) -> UnsealError {
+    UnsealError::Io {
+        action,
+        what: shown(path),
+        error: errno.into(),
+    }
+}
+
+/// What is there already was made by this archive: the folder was empty.
+fn refused(file: &str, action: &'static str, path: &[u8], errno: rustix::io::Errno) -> UnsealError {
+    match errno {
+        rustix::io::Errno::EXIST => UnsealError::Hostile {
+            file: file.to_owned(),
+            reason: format!("two entries have the name {}", shown(path)),
+        },
+        errno => failed(action, path, errno),
+    }
+}
+
+struct Progress<'a> {
+    source: &'a str,
+    listener: &'a dyn Listener,
+    entries: u64,
+    bytes: u64,
+    told: (u64, u64),
+}
+
+impl Progress<'_> {
+    fn step(&mut self) {
+        self.entries += 1;
+        self.add(0);
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        let (entries, bytes) = self.told;
+        if self.entries >= entries + PROGRESS_ENTRIES || self.bytes >= bytes + PROGRESS_BYTES {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        self.told = (self.entries, self.bytes);
+        self.listener.hear(&RunEvent::Progress {
+            source: self.source.to_owned(),
+            plain_bytes: self.bytes,
+            entries: self.entries,
+        });
+    }
+}
