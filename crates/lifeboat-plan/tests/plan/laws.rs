@@ -200,11 +200,16 @@ fn counts(b: &Standing, now: DateTime<Utc>) -> bool {
     b.is_good() && b.created_at <= now + TimeDelta::minutes(5)
 }
 
-/// Surely older than its tier's rule says, or surely one too many; a day's grace for calendars.
+/// Surely older than its tier's rule says, or surely one too many; some grace for calendars: from one
+/// 28th to the next may be 28 days, and a day may have 25 hours.
 fn overdue(rules: &KeepRules, b: &Standing, newest: &Standing, good: &[&Standing]) -> bool {
     let age = newest.created_at - b.created_at;
-    let older =
-        |n: u32, unit_days: i64| n > 0 && age >= TimeDelta::days(i64::from(n) * unit_days - 1);
+    let older = |n: u32, unit_days: i64| {
+        n > 0
+            && age
+                >= TimeDelta::days(i64::from(n) * unit_days - unit_days.min(30) / 10)
+                    - TimeDelta::hours(1)
+    };
     let younger = good
         .iter()
         .filter(|other| other.tier() == b.tier() && other.sequence > b.sequence)
