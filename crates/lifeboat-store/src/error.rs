@@ -101,6 +101,12 @@ impl ErrorKind {
             Io::InvalidData => ErrorKind::Corrupt,
             Io::ConnectionReset
             | Io::ConnectionAborted
+            | Io::ConnectionRefused
+            | Io::NotConnected
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable
+            | Io::NetworkDown
+            | Io::Interrupted
             | Io::TimedOut
             | Io::BrokenPipe
             | Io::WouldBlock => ErrorKind::Passing,

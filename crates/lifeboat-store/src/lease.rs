@@ -6,10 +6,7 @@
 //! of processes that die.
 
 use crate::{Error, ErrorKind, Key, Local, Result, lock::lock};
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
+use rustix::fs::FlockOperation;
 use std::{fs::File, io};
 
 const LEASES: &str = ".lifeboat/leases";
@@ -69,11 +66,8 @@ pub fn is_leased(store: &Local, name: &str) -> Result<bool> {
     let Some(file) = store.find_own(&path).map_err(failed)? else {
         return Ok(false);
     };
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(false),
-        Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(failed(error.into())),
-    }
+    let free = lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+    Ok(!free)
 }
 
 fn hold(store: &Local, name: &str, how: FlockOperation) -> Result<Option<(File, String)>> {

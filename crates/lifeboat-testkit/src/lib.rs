@@ -6,10 +6,14 @@
 pub mod compare;
 pub mod faulty;
 mod folder;
+pub mod mount;
 pub mod sample;
 pub mod suite;
+pub mod victim;
 
 pub use compare::{Difference, compare_trees};
 pub use faulty::{Fault, Faults, FaultyStore, at_every_step};
+pub use mount::{Disk, Mount};
 pub use sample::SampleTree;
-pub use suite::store_suite;
+pub use suite::{noise, store_suite};
+pub use victim::Victim;

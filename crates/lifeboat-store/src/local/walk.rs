@@ -17,7 +17,9 @@ pub(super) fn list(root: &Root, prefix: &str) -> Result<Vec<Object>> {
     let mut objects = Vec::new();
     let mut walk = Walk {
         root,
-        enter: &mut |path| leads_there(path) && is_listed(path, prefix),
+        enter: &mut |path| {
+            leads_there(path) && is_listed(path, prefix) && file_name(path) != INNER_WORK_FOLDER
+        },
         wanted: &|path| path.starts_with(prefix) && is_listed(path, prefix),
         see: &mut |path, stat| {
             // What cannot be a key was not put there by us.
