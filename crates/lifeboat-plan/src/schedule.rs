@@ -37,6 +37,10 @@ pub struct ScheduleError {
 }
 
 impl ScheduleError {
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
     pub fn hint(&self) -> &str {
         &self.hint
     }

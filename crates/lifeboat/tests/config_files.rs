@@ -282,8 +282,11 @@ fn jobs_differ_where_they_say_so() {
     };
     assert_eq!(uploads.backups.as_str(), "shop-uploads");
     assert_eq!(rest.backups.as_str(), "shop-rest");
-    assert_eq!((uploads.keep.count, rest.keep.count), (48, 10));
-    assert_eq!((uploads.keep.days, rest.keep.days), (5, 5));
+    assert_eq!(
+        (uploads.keep.daily.max_count, rest.keep.daily.max_count),
+        (48, 10)
+    );
+    assert_eq!((uploads.keep.daily.days, rest.keep.daily.days), (5, 5));
     assert!(uploads.sources.takes("uploads") && !uploads.sources.takes("db"));
     assert!(!rest.sources.takes("uploads") && rest.sources.takes("db"));
     let (value, origin) = effective(&loaded, "job.uploads.max_count");

@@ -1,5 +1,8 @@
 //! The manual is written from the register of settings, and stays as it was written.
 
+mod config_world;
+
+use config_world::World;
 use lifeboat::config::manual;
 use std::{fs, path::PathBuf};
 
@@ -11,6 +14,35 @@ fn the_example_of_the_environment_says_what_the_program_does() {
 #[test]
 fn the_manual_says_what_the_program_does() {
     compare("docs/configuration.md", &manual::configuration_md());
+}
+
+#[test]
+fn the_report_that_the_manual_shows_is_the_one_that_is_made() {
+    let report = World::new()
+        .env("BACKUP_RETENTION_DAY", "14")
+        .env("BACKUP_KEEP_MIN", "0")
+        .mistakes();
+    assert_eq!(block("```text"), format!("lifeboat: {report}"));
+}
+
+#[test]
+fn the_jobs_that_the_manual_shows_are_sound() {
+    let loaded = World::new().toml(&block("```toml")).loaded();
+    assert_eq!(loaded.config.jobs.len(), 2);
+}
+
+#[test]
+fn a_copy_of_the_example_changes_nothing() {
+    for line in manual::env_example().lines() {
+        assert!(line.is_empty() || line.starts_with('#'), "{line}");
+    }
+}
+
+/// The first block of that kind.
+fn block(fence: &str) -> String {
+    let manual = manual::configuration_md();
+    let (_, after) = manual.split_once(&format!("{fence}\n")).unwrap();
+    after.split_once("```").unwrap().0.to_owned()
 }
 
 #[expect(

@@ -36,8 +36,8 @@ hint: did you mean retention_days?
 BACKUP_RETENTION_DAYS="7 dayz" (environment): is not a whole number
 hint: write digits alone, for example 14
 
-keep_min="9" (DIR/lifeboat.toml:5): more are always to be kept than may stay at all (5)
-hint: lower it, or raise BACKUP_MAX_COUNT
+keep_min="9" (DIR/lifeboat.toml:5): more than max_count (or daily_slots) lets stay
+hint: lower it, or raise the count
 
 BACKUP_DIR="/data/shop" (environment): lies inside the folder of the sources, /data
 hint: every backup would hold the ones before it: choose a folder outside
@@ -164,6 +164,6 @@ fn two_names_for_one_count_are_refused_and_a_small_count_lowers_the_floor() {
         "{report}"
     );
     let loaded = World::new().env("BACKUP_DAILY_SLOTS", "2").loaded();
-    assert_eq!(loaded.config.jobs[0].keep.count, 2);
-    assert_eq!(loaded.config.jobs[0].keep.keep_min, 2);
+    assert_eq!(loaded.config.jobs[0].keep.daily.count(), Some(2));
+    assert_eq!(loaded.config.jobs[0].keep.daily.floor(), 2);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     file::JobTable,
-    keep::{self, Retention},
+    keep,
     layer::Layer,
     mistake::{Complaint, Shown},
     origin::{Given, Origin},
@@ -10,9 +10,10 @@ use super::{
     register::{EXCLUDE, INCLUDE, KEEPING, SCHEDULE},
     settings::{guess, understand},
     sources::{self, Selection},
-    wake::{self, Schedule},
+    wake,
 };
-use lifeboat_plan::Name;
+use chrono_tz::Tz;
+use lifeboat_plan::{KeepRules, Name, Schedule};
 
 /// Without any `[[job]]` there is one, named `default`, under the plain name.
 #[derive(Debug, Clone)]
@@ -22,17 +23,18 @@ pub struct JobConfig {
     pub backups: Name,
     pub schedule: Schedule,
     pub sources: Selection,
-    pub keep: Retention,
+    pub keep: KeepRules,
 }
 
 /// `name` is missing when it was refused; the jobs are looked at all the same.
 pub(super) fn read(
     name: Read<&Name>,
+    zone: Read<Tz>,
     tables: Vec<JobTable>,
     reader: &mut Reader<'_>,
 ) -> Read<Vec<JobConfig>> {
     // Read even where every job has its own: a mistake in them is a mistake.
-    let common = rules(reader);
+    let common = rules(zone, reader);
     if tables.is_empty() {
         let (schedule, sources, keep) = common?;
         let job = JobConfig {
@@ -50,7 +52,7 @@ pub(super) fn read(
             jobs.iter()
                 .any(|other| matches!(other, Ok(other) if other.name == *job))
         };
-        let job = job(name, table, &taken, reader);
+        let job = job(name, zone, table, &taken, reader);
         jobs.push(job);
     }
     common?;
@@ -61,6 +63,7 @@ const DEFAULT: &str = "default";
 
 fn job(
     name: Read<&Name>,
+    zone: Read<Tz>,
     table: JobTable,
     taken: &dyn Fn(&Name) -> bool,
     reader: &mut Reader<'_>,
@@ -78,7 +81,7 @@ fn job(
     let own_name = job_name(own_name, &table.origin, taken, reader)?;
     let own = Layer::settle("job", entries, reader.report);
     let mut own_reader = reader.for_job(own_name.as_str(), &own);
-    let rules = rules(&mut own_reader);
+    let rules = rules(zone, &mut own_reader);
     let effective = own_reader.effective;
     let written: Vec<String> = own
         .values
@@ -100,10 +103,10 @@ fn job(
     })
 }
 
-type Rules = (Schedule, Selection, Retention);
+type Rules = (Schedule, Selection, KeepRules);
 
-fn rules(reader: &mut Reader<'_>) -> Read<Rules> {
-    let schedule = wake::read_schedule(reader);
+fn rules(zone: Read<Tz>, reader: &mut Reader<'_>) -> Read<Rules> {
+    let schedule = wake::read_schedule(zone, reader);
     let sources = sources::read_selection(reader);
     let keep = keep::read(reader);
     Ok((schedule?, sources?, keep?))

@@ -12,8 +12,8 @@ const WIDTH: usize = 88;
 /// `.env.example`: everything commented out, so that a copy of it changes nothing.
 pub fn env_example() -> String {
     let mut out = String::from(
-        "# Lifeboat: every setting with its default. Copy this file to .env and change what you need;\n\
-         # a line that stays commented out keeps its default.\n\
+        "# Lifeboat: every setting with its default, or with an example where it has none. Copy this\n\
+         # file to .env and change what you need; a line that stays commented out changes nothing.\n\
          # Each X can also be read from a file: X_FILE=/run/secrets/x. Do that for every secret.\n\
          # `docker compose run --rm backup plan` shows what takes effect.\n",
     );
@@ -21,7 +21,11 @@ pub fn env_example() -> String {
         out += &format!("\n\n## {}\n", group.title);
         for setting in group.settings {
             out += "\n";
-            for line in wrapped(&plain(&sentence(setting)), WIDTH - 2) {
+            let mut about = sentence(setting);
+            if let Default::Follows(words) = setting.default {
+                about += &format!(" Default: {words}.");
+            }
+            for line in wrapped(&plain(&about), WIDTH - 2) {
                 out += &format!("# {line}\n");
             }
             let (name, value) = match (setting.default, setting.key) {
@@ -45,8 +49,7 @@ pub fn configuration_md() -> String {
         out += &section(group);
     }
     out += JOBS;
-    out += "\n## Not yet\n\nThese names belong to the full program. This version knows them and does \
-            nothing with them, so it refuses to start while one of them is set.\n\n";
+    out += NOT_YET;
     let names: Vec<String> = LATER
         .iter()
         .map(|key| format!("`{}`", env_name(key)))
@@ -58,7 +61,8 @@ pub fn configuration_md() -> String {
 }
 
 const INTRODUCTION: &str = "\
-<!-- Written from crates/lifeboat/src/config/register; see the end of crates/lifeboat/tests/config_manual.rs. -->
+<!-- Written from crates/lifeboat/src/config/register/. After a change there:
+     LIFEBOAT_BLESS=1 cargo test -p lifeboat --test config_manual -->
 # Configuration
 
 Everything has a default: with a volume mounted below `/data` and one at `/backups`, Lifeboat
@@ -108,6 +112,14 @@ exclude = [\"uploads\"]
 ```
 ";
 
+const NOT_YET: &str = "
+## Not yet
+
+These names belong to the full program. This version knows them and can do nothing with them, so it
+refuses to start while one of them is set.
+
+";
+
 fn section(group: &Group) -> String {
     let mut out = format!("\n## {}\n\n", group.title);
     for line in wrapped(group.prose, 100) {
@@ -120,13 +132,8 @@ fn section(group: &Group) -> String {
             Default::Follows(words) => words.to_owned(),
             Default::Unset => String::new(),
         };
-        let name = setting.env_name().replace("<NAME>", "&lt;NAME&gt;");
-        let _ = writeln!(
-            out,
-            "| `{}` | {default} | {} |",
-            name.replace("&lt;", "<").replace("&gt;", ">"),
-            sentence(setting)
-        );
+        let name = setting.env_name();
+        let _ = writeln!(out, "| `{name}` | {default} | {} |", sentence(setting));
     }
     out
 }
@@ -134,17 +141,9 @@ fn section(group: &Group) -> String {
 /// What it does, and what it takes where that does not speak for itself.
 fn sentence(setting: &Setting) -> String {
     let takes = match setting.kind {
-        Kind::Flag | Kind::Text => String::new(),
-        Kind::Number { min, max } => format!(" {min} to {max}."),
-        Kind::OneOf(words) => format!(
-            " One of {}.",
-            words
-                .iter()
-                .map(|w| format!("`{w}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        Kind::OneOf(words) => format!(" One of `{}`.", words.join("`, `")),
         Kind::List => " A list, with commas.".to_owned(),
+        Kind::Flag | Kind::Text | Kind::Number { .. } => String::new(),
     };
     let secret = if setting.secret { " Secret." } else { "" };
     format!("{}{takes}{secret}", setting.doc)

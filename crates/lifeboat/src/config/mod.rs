@@ -25,14 +25,13 @@ mod sources;
 mod wake;
 
 pub use jobs::JobConfig;
-pub use keep::{Fortnightly, Monthly, Retention, Weekly, Yearly};
 pub use mistake::{Mistake, Mistakes, Warning};
 pub use outside::{Http, Log, LogFormat};
 pub use reader::Effective;
 pub use sealing::Sealing;
 pub use settings::{Setting, all as settings};
 pub use sources::{Near, OnChangedFile, Selection, Sources, switch_name};
-pub use wake::{PruneWhen, Schedule, Wake};
+pub use wake::{PruneWhen, Wake};
 
 use layer::Layer;
 use lifeboat_plan::Name;
@@ -96,8 +95,14 @@ impl Config {
 
 fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_>) -> Read<Config> {
     let name = name(project, reader);
-    let jobs = jobs::read(name.as_ref().map_err(|refused| *refused), jobs, reader);
-    let wake = wake::read(reader);
+    let zone = wake::read_zone(reader);
+    let jobs = jobs::read(
+        name.as_ref().map_err(|refused| *refused),
+        zone,
+        jobs,
+        reader,
+    );
+    let wake = wake::read(zone, reader);
     let places = sources::read(reader);
     let sealing = sealing::read(reader);
     let http = outside::read_http(reader);

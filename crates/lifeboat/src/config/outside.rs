@@ -79,14 +79,14 @@ fn filter(text: &str) -> Result<String, Complaint> {
         let level = directive.rsplit('=').next().unwrap_or(directive).trim();
         LEVELS.contains(&level)
     });
-    match sound {
-        true => Ok(text),
-        false => Err(Complaint::new(
-            "is not a level",
-            format!(
-                "write one of {}, or info,lifeboat_run=debug",
-                LEVELS.join(", ")
-            ),
-        )),
+    if sound {
+        return Ok(text);
     }
+    Err(Complaint::new(
+        "is not a level",
+        format!(
+            "write one of {}, or info,lifeboat_run=debug",
+            LEVELS.join(", ")
+        ),
+    ))
 }

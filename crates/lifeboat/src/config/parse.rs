@@ -52,26 +52,20 @@ pub(super) fn number(digits: &str, setting: &Setting) -> Result<u64, Complaint> 
     }
     // Digits that do not fit are too many in any case.
     let number = digits.parse().unwrap_or(u64::MAX);
-    match (min..=max).contains(&number) {
-        true => Ok(number),
-        false => Err(out_of_range(setting)),
+    if (min..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(out_of_range(setting))
     }
 }
 
 pub(super) fn out_of_range(setting: &Setting) -> Complaint {
-    match setting.kind {
-        Kind::Number { min, max } => Complaint::new(
-            "is out of range",
-            format!(
-                "write a number from {min} to {max}, for example {}",
-                setting.example
-            ),
-        ),
-        _ => Complaint::new(
-            "is out of range",
-            format!("for example {}", setting.example),
-        ),
-    }
+    let hint = match setting.kind {
+        Kind::Number { min, max } => format!("write a number from {min} to {max}"),
+        _ => "write a smaller number".to_owned(),
+    };
+    let example = setting.example;
+    Complaint::new("is out of range", format!("{hint}, for example {example}"))
 }
 
 /// A word of a closed set, in either case.

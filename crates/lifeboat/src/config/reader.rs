@@ -172,11 +172,6 @@ impl<'a> Reader<'a> {
         self.note(setting, Some(value), &Origin::Follows(from));
     }
 
-    /// Says what is usual where nothing was said.
-    pub(super) fn usual(&mut self, setting: &Setting, value: String) {
-        self.note(setting, Some(value), &Origin::Default);
-    }
-
     /// A mistake that shows only when settings are seen together.
     pub(super) fn refuse(&mut self, setting: &Setting, complaint: Complaint) -> Refused {
         match self.given(setting.key).cloned() {
@@ -218,8 +213,9 @@ impl<'a> Reader<'a> {
 /// A secret key that was put where only public ones belong is masked all the same.
 fn shown(setting: &Setting, raw: &Raw) -> Shown {
     let text = raw.to_string();
-    match setting.secret || text.to_ascii_uppercase().contains("SECRET-KEY") {
-        true => Shown::Masked,
-        false => Shown::Text(text),
+    if setting.secret || text.to_ascii_uppercase().contains("SECRET-KEY") {
+        Shown::Masked
+    } else {
+        Shown::Text(text)
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use std::{
     collections::BTreeMap,
+    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -78,9 +79,12 @@ impl Selection {
 pub fn switch_name(source: &str) -> String {
     source
         .chars()
-        .map(|c| match c.is_ascii_alphanumeric() {
-            true => c.to_ascii_uppercase(),
-            false => '_',
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
         })
         .collect()
 }
@@ -170,24 +174,41 @@ fn keep_apart(sources: &Path, backups: &Path, reader: &mut Reader<'_>) -> Read<(
     let (real_sources, real_backups) = (resolved(sources), resolved(backups));
     let (what, hint) = if real_backups == real_sources {
         (
-            "is the folder of the sources",
+            format!("is the folder of the sources, {}", sources.display()),
             "give the backups a folder of their own",
         )
     } else if real_backups.starts_with(&real_sources) {
         (
-            "lies inside the folder of the sources",
+            format!(
+                "lies inside the folder of the sources, {}",
+                sources.display()
+            ),
             "every backup would hold the ones before it: choose a folder outside",
         )
     } else if real_sources.starts_with(&real_backups) {
         (
-            "holds the folder of the sources",
+            format!("holds the folder of the sources, {}", sources.display()),
             "keep backups apart from what they save: choose a folder outside",
+        )
+    } else if let Some(source) = mounted_twice(&real_sources, &real_backups) {
+        (
+            format!("is mounted a second time as a source, {}", source.display()),
+            "every backup would hold the ones before it: take that mount away",
         )
     } else {
         return Ok(());
     };
-    let what = format!("{what}, {}", sources.display());
     Err(reader.refuse(&DIR, Complaint::new(what, hint)))
+}
+
+/// The source that is the very folder of the backups, under another path: a slip in a Compose file.
+fn mounted_twice(sources: &Path, backups: &Path) -> Option<PathBuf> {
+    let identity = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    let wanted = identity(backups)?;
+    let folders = sources.read_dir().ok()?.filter_map(Result::ok);
+    folders
+        .map(|folder| folder.path())
+        .find(|folder| identity(folder) == Some(wanted))
 }
 
 /// Without symbolic links as far as the path exists.

@@ -9,6 +9,7 @@ use super::{
     },
 };
 use chrono_tz::Tz;
+use lifeboat_plan::{Schedule, parse_zone};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -24,24 +25,16 @@ pub struct Wake {
     pub run_time_max: Option<Duration>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Schedule {
-    Off,
-    /// Five fields, or `@daily` and the like.
-    Cron(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PruneWhen {
     AfterBackup,
-    /// `Schedule::Off`: only when somebody says `lifeboat prune`.
-    At(Schedule),
+    /// When this is off: only when somebody says `lifeboat prune`.
+    Schedule(Schedule),
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Read<Wake> {
+pub(super) fn read(zone: Read<Tz>, reader: &mut Reader<'_>) -> Read<Wake> {
     let enabled = reader.flag(&ENABLED);
-    let zone = reader.value(&TZ, zone);
-    let prune = reader.optional(&PRUNE_SCHEDULE, |raw| schedule(&raw.to_string()));
+    let prune = reader.optional(&PRUNE_SCHEDULE, |raw| schedule(&raw.to_string(), zone));
     let catch_up = reader.flag(&CATCH_UP);
     let run_on_start = reader.flag(&RUN_ON_START);
     let jitter_seconds = reader.number(&JITTER_SECONDS);
@@ -50,7 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Read<Wake> {
     Ok(Wake {
         enabled: enabled?,
         zone: zone?,
-        prune: prune?.map_or(PruneWhen::AfterBackup, PruneWhen::At),
+        prune: prune?.map_or(PruneWhen::AfterBackup, PruneWhen::Schedule),
         catch_up: catch_up?,
         run_on_start: run_on_start?,
         jitter_max: Duration::from_secs(jitter_seconds?),
@@ -62,45 +55,20 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Read<Wake> {
     })
 }
 
-pub(super) fn read_schedule(reader: &mut Reader<'_>) -> Read<Schedule> {
-    reader.value(&SCHEDULE, schedule)
-}
-
-fn zone(name: &str) -> Result<Tz, Complaint> {
-    name.trim().parse().map_err(|_| {
-        let nearest = chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| (zone.name(), likeness(zone.name(), name)))
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .filter(|(_, likeness)| *likeness > 0.85);
-        let hint = match nearest {
-            Some((zone, _)) => format!("did you mean {zone}?"),
-            None => "write it as Europe/Berlin or UTC".to_owned(),
-        };
-        Complaint::new("there is no such zone", hint)
+pub(super) fn read_zone(reader: &mut Reader<'_>) -> Read<Tz> {
+    reader.value(&TZ, |name| {
+        parse_zone(name).map_err(|error| Complaint::new("is not a time zone", error.hint()))
     })
 }
 
-/// People know the city better than the continent.
-fn likeness(zone: &str, name: &str) -> f64 {
-    let (zone, name) = (
-        zone.to_lowercase(),
-        name.trim().to_lowercase().replace(' ', "_"),
-    );
-    let city = zone.rsplit('/').next().unwrap_or(&zone);
-    strsim::jaro_winkler(&zone, &name).max(strsim::jaro_winkler(city, &name) - 0.01)
+pub(super) fn read_schedule(zone: Read<Tz>, reader: &mut Reader<'_>) -> Read<Schedule> {
+    reader.value(&SCHEDULE, |text| schedule(text, zone))
 }
 
-fn schedule(text: &str) -> Result<Schedule, Complaint> {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("off") {
-        return Ok(Schedule::Off);
-    }
-    match text.starts_with('@') || text.split_whitespace().count() == 5 {
-        true => Ok(Schedule::Cron(text.to_owned())),
-        false => Err(Complaint::new(
-            "is not a schedule",
-            "write five fields (minute hour day month weekday), for example 0 2 * * *",
-        )),
-    }
+/// Looked at in any zone when there is none: it can be wrong besides.
+fn schedule(text: &str, zone: Read<Tz>) -> Result<Schedule, Complaint> {
+    Schedule::parse(text, zone.unwrap_or(Tz::UTC)).map_err(|error| {
+        let what = format!("is not a schedule: {}", error.problem());
+        Complaint::new(what, error.hint())
+    })
 }
