@@ -164,6 +164,29 @@ fn what_a_failed_sync_has_dropped_is_never_trusted() {
     println!("RELIABILITY fsync_errors={} trusted=0", lies + 2);
 }
 
+#[test]
+fn an_object_that_got_its_name_is_there_although_its_old_name_stays() {
+    if !victim::can_strace() {
+        return;
+    }
+    let dir = fast_dir().unwrap();
+    let store = Local::open_or_create(dir.path()).unwrap();
+    let ended = Victim::new("writer")
+        .order("folder", dir.path().display())
+        .order("size", 100_000)
+        .inject("renameat2:error=EINVAL")
+        .inject("unlinkat:error=EIO")
+        .run()
+        .unwrap();
+    assert_eq!(ended.said, ["daily/first ok", "daily/second ok"]);
+    assert_eq!(store.list("").unwrap().len(), 2);
+    assert_eq!(store.sweep(false).unwrap().len(), 2, "the old names");
+    for object in store.list("").unwrap() {
+        let bytes = lifeboat_store::get(&store, &object.key, 1 << 20).unwrap();
+        assert_eq!(bytes, noise(100_000, 1));
+    }
+}
+
 fn only_the_second_is_there(folder: &Path, ended: &Ended) {
     let said: Vec<&str> = ended.said.iter().map(String::as_str).collect();
     let [first, "daily/second ok"] = said[..] else {

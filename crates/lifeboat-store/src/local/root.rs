@@ -84,8 +84,19 @@ impl Root {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             done => return done,
         }
-        linkat(self.fd(), from, self.fd(), to, AtFlags::empty())?;
-        unlinkat(self.fd(), from, AtFlags::empty())
+        match linkat(self.fd(), from, self.fd(), to, AtFlags::empty()) {
+            // NFS: the link was made, its answer was lost, and the second request met the first one's
+            // work. An unfinished file has no second name but this one.
+            Err(Errno::EXIST) if self.has_second_name(from) => {}
+            done => done?,
+        }
+        // The object is there. A name that stays behind is swept later.
+        let _ = self.unlink(from);
+        Ok(())
+    }
+
+    fn has_second_name(&self, path: &str) -> bool {
+        statat(self.fd(), path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_nlink > 1)
     }
 
     pub(super) fn rename_over(&self, from: &str, to: &str) -> Result<()> {
