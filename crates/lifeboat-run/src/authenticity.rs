@@ -32,12 +32,21 @@ pub enum Authenticity {
     Verified,
     /// Written without a secret: anybody could have written it.
     Unsigned,
+    /// Carries no MAC although a secret is at hand: written before there was one, or by somebody else.
+    Stripped,
     /// Signed with a key that is not at hand; says nothing in either direction.
     UnknownKey {
         key_id: String,
     },
     /// Signed with our key, but not as it is now.
     Forged,
+}
+
+impl Authenticity {
+    /// Counts for retention and may be restored from without a second thought.
+    pub fn is_trusted(&self) -> bool {
+        matches!(self, Authenticity::Verified | Authenticity::Unsigned)
+    }
 }
 
 /// Signs and judges. A key takes about 0.2 s to derive, so that is done when it is first needed, once.
@@ -95,7 +104,10 @@ impl Authenticator {
     /// [`Manifest::parse`] made of them.
     pub fn judge(&self, stored: &[u8], manifest: &Manifest) -> Result<Authenticity, ManifestError> {
         let Some(mac) = &manifest.mac else {
-            return Ok(Authenticity::Unsigned);
+            return Ok(match self.signs() {
+                true => Authenticity::Stripped,
+                false => Authenticity::Unsigned,
+            });
         };
         let Some((_, key)) = self
             .keys

@@ -5,6 +5,7 @@
 
 use crate::Secret;
 use age::secrecy::{ExposeSecret, SecretString};
+use lifeboat_plan::Encryption;
 use std::io::{Read, Write};
 
 /// Which stage the seal gets, and what it needs for it.
@@ -16,6 +17,15 @@ pub enum Seal {
     Passphrase(Secret),
     /// age to these recipients (`age1…`, `ssh-ed25519 …`). Whoever only has these can seal, not open.
     Recipients(Vec<String>),
+}
+
+impl Seal {
+    pub fn encryption(&self) -> Encryption {
+        match self {
+            Seal::Open => Encryption::None,
+            Seal::Passphrase(_) | Seal::Recipients(_) => Encryption::Age,
+        }
+    }
 }
 
 /// Everything a run may hold. Each part may be missing: a sidecar that holds recipients only can
@@ -128,6 +138,11 @@ impl Keyring {
             identities,
             signing: texts.signing,
         })
+    }
+
+    /// Whether an archive of this kind can be looked into with what is at hand.
+    pub fn opens(&self, encryption: Encryption) -> bool {
+        encryption == Encryption::None || self.can_open()
     }
 
     /// Whether there is anything to try on an encrypted archive.

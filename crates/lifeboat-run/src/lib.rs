@@ -8,15 +8,33 @@
 //!
 //! Start with [`backup`]: it reads like the story of one backup.
 
+pub mod backup;
+
+pub mod source;
+
+pub mod seal;
+
+pub mod restore;
+mod staging;
+pub mod unseal;
+pub mod verify;
+
+pub mod drop;
+pub mod promote;
+pub mod prune;
+
+pub mod catalog;
+pub mod layout;
+pub mod leftovers;
+pub mod state;
+
 pub mod authenticity;
 pub mod cancel;
 pub mod keys;
 pub mod listen;
-pub mod seal;
 pub mod secret;
-pub mod source;
-pub mod unseal;
 
+pub use authenticity::Authenticator;
 pub use cancel::{Cancel, Cancelled};
 pub use keys::Keyring;
 pub use listen::Listener;

@@ -1,0 +1,53 @@
+//! What a run that was killed left behind, and how it goes away.
+//!
+//! The journal names the run; its id names its objects, and no other's. A backup whose manifest is there
+//! was committed: then only the journal entry is stale. Everything here is done again without harm.
+
+use crate::{Listener, drop, layout, state::State};
+use chrono::{DateTime, Utc};
+use lifeboat_plan::{BackupId, event::RunEvent};
+use lifeboat_store::{Error, Store};
+
+/// Cleans up after runs that never ended. The caller holds the run lock, so none of them is alive.
+pub fn recover(
+    store: &dyn Store,
+    state: &State,
+    now: DateTime<Utc>,
+    listener: &dyn Listener,
+) -> Result<Vec<BackupId>, Error> {
+    let mut recovered = Vec::new();
+    for run in state.open_runs()? {
+        let mut removed = Vec::new();
+        if store.head(&layout::manifest(&run.id))?.is_none() {
+            removed = take_back(store, &run.id)?;
+        }
+        state.end_run(&run.id)?;
+        listener.hear(&RunEvent::Recovered {
+            run: run.id.to_string(),
+            removed,
+        });
+        recovered.push(run.id);
+    }
+    drop::finish_drops(store, now)?;
+    let swept = store.sweep(false)?;
+    let scratch = state.scratch();
+    crate::source::sqlite::sweep(&scratch)
+        .map_err(|e| Error::io("sweep", scratch.display().to_string(), e))?;
+    if recovered.is_empty() && !swept.is_empty() {
+        listener.hear(&RunEvent::Recovered {
+            run: "an upload that never ended".to_owned(),
+            removed: swept,
+        });
+    }
+    Ok(recovered)
+}
+
+/// Removes every object of a backup that was never committed.
+pub fn take_back(store: &dyn Store, id: &BackupId) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    for object in store.list(&layout::objects_of(id))? {
+        store.delete(&object.key)?;
+        removed.push(object.key.to_string());
+    }
+    Ok(removed)
+}

@@ -1,0 +1,174 @@
+//! Is a backup still what was written? Read it back and see.
+//!
+//! What is found damaged is put into quarantine: it stays where it is and can still be looked at, but no
+//! keep rule counts it any more. A later verification that finds it whole lifts the quarantine.
+
+use crate::{
+    Cancel, Listener,
+    authenticity::Authenticity,
+    backup::Harbour,
+    catalog::{Item, Quarantine},
+    layout,
+    unseal::{self, Depth, UnsealError},
+};
+use chrono::{DateTime, Utc};
+use lifeboat_plan::{BackupId, event::RunEvent};
+use lifeboat_store::{Error, ErrorKind, Key};
+use serde::Serialize;
+
+/// What a verification found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checked {
+    pub id: BackupId,
+    pub at: DateTime<Utc>,
+    pub deep: bool,
+    pub archives: usize,
+    pub bytes: u64,
+    /// Empty when all is well.
+    pub damage: Vec<String>,
+    /// Things a person should know although nothing is broken (an unsigned manifest, evidence that could
+    /// not be written down).
+    pub remarks: Vec<String>,
+}
+
+impl Checked {
+    pub fn is_whole(&self) -> bool {
+        self.damage.is_empty()
+    }
+}
+
+/// Why it could not be found out whether the backup is whole. Damage is not an error here: it is an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// No key, the wrong one, a store that does not answer, a wish to stop.
+    #[error(transparent)]
+    Unseal(UnsealError),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Reads all of `item`'s archives, compares them with its manifest, and writes down what it found.
+pub fn verify(
+    item: &Item,
+    depth: Depth,
+    harbour: Harbour<'_>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Checked, VerifyError> {
+    let manifest = &item.manifest;
+    let _lease = lease_if_writable(harbour, item.id())?;
+    let mut checked = Checked {
+        id: manifest.id.clone(),
+        at: now,
+        deep: depth == Depth::Deep,
+        archives: manifest.archives.len(),
+        bytes: 0,
+        damage: Vec::new(),
+        remarks: Vec::new(),
+    };
+    match &item.authenticity {
+        Authenticity::Verified | Authenticity::Unsigned => {}
+        Authenticity::Stripped => checked.damage.push(
+            "its manifest carries no MAC although a key is configured: it may not be ours"
+                .to_owned(),
+        ),
+        Authenticity::Forged => checked
+            .damage
+            .push("its manifest was changed after it was signed".to_owned()),
+        Authenticity::UnknownKey { key_id } => checked.remarks.push(format!(
+            "its manifest was signed with another key ({key_id})"
+        )),
+    }
+    for archive in &manifest.archives {
+        cancel.check().map_err(|c| VerifyError::Unseal(c.into()))?;
+        let Ok(key) = Key::new(format!("{}/{}", manifest.tier, archive.file)) else {
+            checked
+                .damage
+                .push(format!("{:?} is not a file name", archive.file));
+            continue;
+        };
+        let answer = harbour
+            .store
+            .open_cold(&key)
+            .map_err(UnsealError::from)
+            .and_then(|stored| unseal::check(stored, archive, depth, harbour.keys, cancel));
+        match answer {
+            Ok(()) => {
+                checked.bytes += archive.size;
+                listener.hear(&RunEvent::Verified {
+                    file: archive.file.clone(),
+                });
+            }
+            Err(error @ (UnsealError::Damaged { .. } | UnsealError::Hostile { .. })) => {
+                checked.damage.push(error.to_string())
+            }
+            Err(UnsealError::Store(error)) if error.kind() == ErrorKind::NotFound => {
+                checked.damage.push(format!("{} is missing", archive.file));
+            }
+            Err(error) => return Err(VerifyError::Unseal(error)),
+        }
+    }
+    // What cannot be written down is a remark: the answer itself stands.
+    if let Err(error) = write_down(item, &checked, harbour, now) {
+        checked
+            .remarks
+            .push(format!("this result was not noted: {error}"));
+    }
+    Ok(checked)
+}
+
+fn write_down(
+    item: &Item,
+    checked: &Checked,
+    harbour: Harbour<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let Harbour {
+        store,
+        authenticator,
+        ..
+    } = harbour;
+    let id = item.id();
+    if !checked.is_whole() {
+        let record = Quarantine {
+            at: now,
+            reason: checked.damage.join("; "),
+        };
+        let bytes = serde_json::to_vec_pretty(&record)
+            .map_err(|e| Error::new(ErrorKind::Other, "write", id.to_string(), e.to_string()))?;
+        return store.replace(&layout::quarantined(id), &bytes);
+    }
+    if item.quarantined.is_some() {
+        store.delete(&layout::quarantined(id))?;
+    }
+    // Evidence is only added to a manifest that can be signed again.
+    let ours = matches!(item.authenticity, Authenticity::Verified)
+        || (matches!(item.authenticity, Authenticity::Unsigned) && !authenticator.signs());
+    if ours {
+        let mut manifest = item.manifest.clone();
+        manifest.verified_at = Some(now);
+        authenticator.sign(&mut manifest);
+        store.replace(&layout::manifest(id), &manifest.to_bytes())?;
+    }
+    Ok(())
+}
+
+/// Retention keeps off while the lease lives. A store that cannot be written to has no retention either.
+pub(crate) fn lease_if_writable(
+    harbour: Harbour<'_>,
+    id: &BackupId,
+) -> Result<Option<lifeboat_store::lease::Lease>, Error> {
+    match harbour.state.lease(id) {
+        Ok(lease) => Ok(Some(lease)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Full
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,7 @@
+//! The story of a backup, told with real folders and a local store, and with a store that fails.
+
+#![expect(clippy::print_stdout, reason = "figures for the reliability page")]
+
+mod every_failure;
+mod whole;
+mod world;
