@@ -1,5 +1,9 @@
 //! The decisions of `lifeboat-plan`, asked from outside: one binary, a module for each of them.
 
+mod clock_changes;
+mod due;
+mod slots;
+
 mod retention;
 
 mod histories;
