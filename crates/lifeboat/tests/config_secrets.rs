@@ -102,6 +102,7 @@ fn a_secret_key_among_the_recipients_is_refused_unseen() {
         key.clone(),
         format!("age1abc,{key}"),
         key.to_ascii_lowercase(),
+        format!("\"{key}\""),
     ] {
         let world = World::new().env("BACKUP_AGE_RECIPIENTS", &text);
         assert_hidden(&world);

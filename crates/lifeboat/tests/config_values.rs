@@ -202,7 +202,7 @@ fn what_is_no_value_for_a_setting_is_refused() {
         ("BACKUP_FORTNIGHT_DAYS", "0", "days of a month"),
         ("BACKUP_FORTNIGHT_DAYS", ",", "nothing in it"),
         ("BACKUP_INCLUDE", ",,", "nothing in it"),
-        ("BACKUP_AGE_RECIPIENTS", " , ", "nothing in it"),
+        ("BACKUP_AGE_RECIPIENTS", " , ", "is empty"),
         ("BACKUP_MONTHLY_DAY", "0", "out of range"),
         ("BACKUP_MONTHLY_DAY", "32", "out of range"),
         ("BACKUP_YEARLY_RETENTION_YEARS", "101", "out of range"),

@@ -6,23 +6,30 @@
 //! The [`register`] is the one list of settings; the program and its manual are both made from it.
 //! Three layers lie over each other, the later one wins: defaults, the file, the environment.
 
+mod register;
+mod settings;
+
+mod origin;
+
+mod layer;
+
 mod environment;
 mod file;
+mod secret_file;
+
+mod reader;
+
+mod mistake;
+mod parse;
+
 mod jobs;
 mod keep;
-mod layer;
-pub mod manual;
-mod mistake;
-mod origin;
 mod outside;
-mod parse;
-mod reader;
-mod register;
 mod sealing;
-mod secret_file;
-mod settings;
 mod sources;
 mod wake;
+
+pub mod manual;
 
 pub use jobs::JobConfig;
 pub use mistake::{Mistake, Mistakes, Warning};

@@ -2,7 +2,8 @@
 
 use super::{
     mistake::Complaint,
-    parse::items,
+    origin::Raw,
+    parse::{one_of, text},
     reader::{Read, Reader},
     register::{
         AGE_IDENTITY, AGE_RECIPIENTS, COMPRESSION, COMPRESSION_LEVEL, COMPRESSION_THREADS,
@@ -10,7 +11,11 @@ use super::{
     },
 };
 use lifeboat_plan::{Compression, Encryption};
-use lifeboat_run::{Keyring, Secret, keys::Seal, seal::Recipe};
+use lifeboat_run::{
+    Keyring, Secret,
+    keys::{self, KeyError, KeyTexts, Seal},
+    seal::Recipe,
+};
 
 #[derive(Debug, Clone)]
 pub struct Sealing {
@@ -76,71 +81,50 @@ fn level_for(compression: Compression, level: Option<i32>, reader: &mut Reader<'
 }
 
 fn keyring(reader: &mut Reader<'_>) -> Read<Keyring> {
-    let wanted: Read<Option<Encryption>> = wanted(reader);
+    let wanted = wanted(reader);
     let passphrase = reader.secret(&ENCRYPTION_KEY);
-    let recipients = recipients(reader);
-    let identities = identities(reader);
+    let recipients = reader.optional(&AGE_RECIPIENTS, recipients);
+    let identity = reader.optional(&AGE_IDENTITY, identity);
     let signing = reader.secret(&SIGNING_KEY);
-    let (wanted, passphrase, recipients, identities, signing) =
-        (wanted?, passphrase?, recipients?, identities?, signing?);
-
-    let seal = if wanted == Some(Encryption::None) {
-        none_is_meant(&passphrase, &recipients, reader)?
-    } else if !recipients.is_empty() {
-        if passphrase.is_some() {
-            reader.report.warning(
-                "BACKUP_AGE_RECIPIENTS and BACKUP_ENCRYPTION_KEY are both set: new archives are sealed \
-                 to the recipients",
-                "the passphrase only opens older archives; take it away when none of them is left",
-            );
+    let wanted = wanted?;
+    let texts = KeyTexts {
+        passphrase: passphrase?,
+        recipients: recipients?,
+        identity: identity?,
+        signing: signing?,
+    };
+    let given = Given {
+        passphrase: texts.passphrase.is_some(),
+        recipients: texts.recipients.is_some(),
+        identity: texts.identity.is_some(),
+    };
+    say_who_signs(&texts, reader);
+    let mut keys =
+        Keyring::new(texts).map_err(|errors| reader.refuse(&AGE_IDENTITY, complaint(&errors)))?;
+    match wanted {
+        Some(Encryption::None) => {
+            plain_is_meant(&given, reader)?;
+            keys.seal = Seal::Open;
         }
-        Seal::Recipients(recipients)
-    } else if let Some(passphrase) = &passphrase {
-        Seal::Passphrase(passphrase.clone())
-    } else if wanted == Some(Encryption::Age) {
-        return Err(reader.refuse(
-            &ENCRYPTION,
-            Complaint::new(
+        Some(Encryption::Age) if matches!(keys.seal, Seal::Open) => {
+            let complaint = Complaint::new(
                 "asks for encryption, and there is no key to seal with",
                 "set BACKUP_ENCRYPTION_KEY_FILE or BACKUP_AGE_RECIPIENTS",
-            ),
-        ));
-    } else {
-        Seal::Open
-    };
-    if wanted.is_none() {
-        say_what_follows(&seal, reader);
+            );
+            return Err(reader.refuse(&ENCRYPTION, complaint));
+        }
+        Some(Encryption::Age) => {}
+        None => say_what_follows(&keys.seal, &given, reader),
     }
-    if let Seal::Passphrase(passphrase) = &seal
-        && passphrase.reveal().chars().count() < PASSPHRASE_CHARS_MIN
-    {
-        reader.report.warning(
-            "BACKUP_ENCRYPTION_KEY is short enough to be found by trying",
-            "take several words, for example from `openssl rand -base64 24`",
-        );
-    }
-    let signing = signing.or_else(|| signing_from(&passphrase, &identities, reader));
-    Ok(Keyring {
-        signing,
-        seal,
-        passphrase,
-        identities,
-    })
+    warn_of(&keys, &given, reader);
+    Ok(keys)
 }
 
-/// Whoever can open the archives can vouch for their records.
-fn signing_from(
-    passphrase: &Option<Secret>,
-    identities: &[Secret],
-    reader: &mut Reader<'_>,
-) -> Option<Secret> {
-    let (key, from) = match (passphrase, identities.first()) {
-        (Some(passphrase), _) => (passphrase, &ENCRYPTION_KEY),
-        (None, Some(identity)) => (identity, &AGE_IDENTITY),
-        (None, None) => return None,
-    };
-    reader.follows(&SIGNING_KEY, "***".to_owned(), from.env_name());
-    Some(key.clone())
+/// Which of the keys there are, whatever became of them.
+struct Given {
+    passphrase: bool,
+    recipients: bool,
+    identity: bool,
 }
 
 fn wanted(reader: &mut Reader<'_>) -> Read<Option<Encryption>> {
@@ -151,89 +135,117 @@ fn wanted(reader: &mut Reader<'_>) -> Read<Option<Encryption>> {
                 "this version does not do that yet",
                 "use age: its stock tool opens the archives too",
             )),
-            _ => super::parse::one_of(&word, &ENCRYPTION),
+            _ => one_of(&word, &ENCRYPTION),
         }
     })
 }
 
+/// As text, one a line where they came as a list.
+fn recipients(raw: &Raw) -> Result<String, Complaint> {
+    let text = match raw {
+        Raw::Text(text) => text.clone(),
+        Raw::List(items) => items.join("\n"),
+    };
+    keys::parse_recipients(&text).map_err(|errors| complaint(&errors))?;
+    Ok(text)
+}
+
+fn identity(raw: &Raw) -> Result<Secret, Complaint> {
+    let text = Secret::new(text(raw)?.to_owned());
+    keys::parse_identities(&text).map_err(|errors| complaint(&errors))?;
+    Ok(text)
+}
+
+fn complaint(errors: &[KeyError]) -> Complaint {
+    let what: Vec<String> = errors
+        .iter()
+        .map(|error| match error {
+            // Without its text: a secret key in quotes is no recipient either.
+            KeyError::Recipient { line, .. } => format!("line {line} is no recipient of age"),
+            other => other.to_string(),
+        })
+        .collect();
+    let hint = errors.first().map_or("", |error| error.hint());
+    Complaint::new(what.join("; "), hint)
+}
+
 /// Plain archives although there are keys. Recipients can do nothing but seal, so they contradict it;
-/// a passphrase may be there for older archives.
-fn none_is_meant(
-    passphrase: &Option<Secret>,
-    recipients: &[String],
-    reader: &mut Reader<'_>,
-) -> Read<Seal> {
-    if !recipients.is_empty() {
-        return Err(reader.refuse(
-            &ENCRYPTION,
-            Complaint::new(
-                "asks for plain archives, but BACKUP_AGE_RECIPIENTS is set",
-                "take one of the two away",
-            ),
-        ));
+/// the other keys may be there for older archives.
+fn plain_is_meant(given: &Given, reader: &mut Reader<'_>) -> Read<()> {
+    if given.recipients {
+        let complaint = Complaint::new(
+            "asks for plain archives, but BACKUP_AGE_RECIPIENTS is set",
+            "take one of the two away",
+        );
+        return Err(reader.refuse(&ENCRYPTION, complaint));
     }
-    if passphrase.is_some() {
+    if given.passphrase || given.identity {
         reader.report.warning(
-            "BACKUP_ENCRYPTION=none: archives are plain although BACKUP_ENCRYPTION_KEY is set",
-            "take BACKUP_ENCRYPTION away to seal them; the key then still opens older archives",
+            "BACKUP_ENCRYPTION=none: archives are plain although a key is given",
+            "take BACKUP_ENCRYPTION away to seal them; the key opens older archives either way",
         );
     }
-    Ok(Seal::Open)
+    Ok(())
 }
 
-fn say_what_follows(seal: &Seal, reader: &mut Reader<'_>) {
+fn say_what_follows(seal: &Seal, given: &Given, reader: &mut Reader<'_>) {
     let (encryption, from) = match seal {
-        Seal::Open => (Encryption::None, "no key being given"),
-        Seal::Passphrase(_) => (Encryption::Age, "BACKUP_ENCRYPTION_KEY"),
-        Seal::Recipients(_) => (Encryption::Age, "BACKUP_AGE_RECIPIENTS"),
+        Seal::Open => (Encryption::None, "no key being given".to_owned()),
+        Seal::Passphrase(_) => (Encryption::Age, ENCRYPTION_KEY.env_name()),
+        Seal::Recipients(_) if given.recipients => (Encryption::Age, AGE_RECIPIENTS.env_name()),
+        Seal::Recipients(_) => (Encryption::Age, AGE_IDENTITY.env_name()),
     };
-    reader.follows(&ENCRYPTION, encryption.to_string(), from.to_owned());
+    reader.follows(&ENCRYPTION, encryption.to_string(), from);
 }
 
-fn recipients(reader: &mut Reader<'_>) -> Read<Vec<String>> {
-    let recipients = reader.optional(&AGE_RECIPIENTS, |raw| {
-        let lines = items(raw)?
-            .into_iter()
-            .filter(|line| !line.starts_with('#'));
-        lines.map(recipient).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(recipients.unwrap_or_default())
+/// Whoever can open the archives can vouch for their records.
+fn say_who_signs(texts: &KeyTexts, reader: &mut Reader<'_>) {
+    let from = match texts {
+        KeyTexts {
+            signing: Some(_), ..
+        } => return,
+        KeyTexts {
+            passphrase: Some(_),
+            ..
+        } => &ENCRYPTION_KEY,
+        KeyTexts {
+            identity: Some(_), ..
+        } => &AGE_IDENTITY,
+        _ => return,
+    };
+    reader.follows(&SIGNING_KEY, "***".to_owned(), from.env_name());
 }
 
-fn recipient(text: String) -> Result<String, Complaint> {
-    if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-        return Err(Complaint::new(
-            "is a secret key, and recipients are public ones",
-            "`age-keygen -y` prints the public key of it; the secret one belongs into \
-             BACKUP_AGE_IDENTITY_FILE",
-        ));
-    }
-    let known = ["age1", "ssh-ed25519 ", "ssh-rsa "];
-    match known.iter().any(|start| text.starts_with(start)) {
-        true => Ok(text),
-        false => Err(Complaint::new(
-            "is not a recipient that age knows",
-            "write public keys, age1… or ssh-ed25519 …, with commas between them",
-        )),
-    }
-}
-
-fn identities(reader: &mut Reader<'_>) -> Read<Vec<Secret>> {
-    let identities = reader.optional(&AGE_IDENTITY, |raw| {
-        let text = raw.to_string();
-        let lines = text.lines().map(str::trim);
-        let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        keys.map(identity).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(identities.unwrap_or_default())
-}
-
-fn identity(line: &str) -> Result<Secret, Complaint> {
-    match line.starts_with("AGE-SECRET-KEY-") {
-        true => Ok(Secret::new(line.to_owned())),
-        false => Err(Complaint::new(
-            "has a line that is not a secret key of age",
-            "give it a file as age-keygen writes it: AGE-SECRET-KEY-1…, one a line",
-        )),
+fn warn_of(keys: &Keyring, given: &Given, reader: &mut Reader<'_>) {
+    match &keys.seal {
+        Seal::Open => {}
+        Seal::Passphrase(passphrase) => {
+            if passphrase.reveal().chars().count() < PASSPHRASE_CHARS_MIN {
+                reader.report.warning(
+                    "BACKUP_ENCRYPTION_KEY is short enough to be found by trying",
+                    "take several words, or what `openssl rand -base64 24` prints",
+                );
+            }
+        }
+        Seal::Recipients(_) => {
+            if given.passphrase {
+                let to = if given.recipients {
+                    &AGE_RECIPIENTS
+                } else {
+                    &AGE_IDENTITY
+                };
+                let to = to.env_name();
+                reader.report.warning(
+                    format!("BACKUP_ENCRYPTION_KEY is set besides {to}, which new archives are sealed to"),
+                    "the passphrase only opens older archives; take it away when none of them is left",
+                );
+            }
+            if given.identity && keys.confirm().is_err() {
+                reader.report.warning(
+                    "BACKUP_AGE_IDENTITY cannot open what is sealed to BACKUP_AGE_RECIPIENTS",
+                    "compare them: `age-keygen -y KEYFILE` prints the recipient of an identity",
+                );
+            }
+        }
     }
 }

@@ -65,7 +65,7 @@ pub(in crate::config) static AGE_RECIPIENTS: Setting = Setting {
     key: "age_recipients",
     kind: Kind::List,
     example: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
-    doc: "Public keys to seal to: `age1…` or `ssh-ed25519 …`. They go before the passphrase.",
+    doc: "Public keys to seal to: `age1…` or `ssh-ed25519 …`. They go before the other keys.",
     also: &[
         "age_recipient",
         "age_public_keys",
@@ -79,8 +79,8 @@ pub(in crate::config) static AGE_IDENTITY: Setting = Setting {
     key: "age_identity",
     secret: true,
     example: "AGE-SECRET-KEY-1…",
-    doc: "Secret keys that open archives, one a line as `age-keygen` writes them. Needed to restore and \
-          for `verify --deep`, not to back up.",
+    doc: "A key file of `age-keygen`, or an OpenSSH ed25519 key: opens archives. Next to recipients it \
+          is needed only to restore and for `verify --deep`; without them, archives are sealed to it.",
     also: &["age_identities", "age_key", "age_secret_key", "identity"],
     ..PLAIN
 };
