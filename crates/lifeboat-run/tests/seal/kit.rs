@@ -123,7 +123,7 @@ pub fn sh(line: &str, arguments: &[&Path]) -> String {
     let output = try_sh(line, arguments);
     assert!(
         output.status.success(),
-        "{line}: {}",
+        "{line}: {:.2000}",
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -135,6 +135,19 @@ pub fn try_sh(line: &str, arguments: &[&Path]) -> Output {
         .args(arguments)
         .output()
         .unwrap()
+}
+
+/// Seals `tree` in `dir` in a process of its own and gives back what it told: an error, or counts; and
+/// in any case its `/proc/self/status`. `before` comes before the command in a shell line.
+pub fn child(dir: &Path, recipe: &str, before: &str) -> String {
+    fs::write(dir.join("recipe"), recipe).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let run = "--exact bounds::child_process --ignored --test-threads 1";
+    sh(
+        &format!("cd $1 && rm -f told && {before} $2 {run}"),
+        &[dir, &this],
+    );
+    fs::read_to_string(dir.join("told")).unwrap()
 }
 
 /// Bytes that cannot be compressed, the same ones for the same seed.

@@ -4,5 +4,9 @@
 
 mod kit;
 
+mod bounds;
+mod databases;
+mod faults;
+mod folder;
 mod formats;
 mod pipeline;

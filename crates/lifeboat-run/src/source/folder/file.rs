@@ -119,8 +119,14 @@ impl Small<'_> {
             shared.watch.at(Moment::Opened, self.path);
 
             let content = out.len();
-            let got = read(&file, 0..size, Bound::File, out)
-                .map_err(|error| failed("read", self.path, error))?;
+            let got = match read(&file, 0..size, Bound::File, out) {
+                Ok(got) => got,
+                Err(_) if self.look(&file)?.kind() != FileType::RegularFile => {
+                    out.truncate(start);
+                    return self.note(Unopened::of(Errno::LOOP, self.path), notes);
+                }
+                Err(error) => return Err(failed("read", self.path, error)),
+            };
             let steady = got == size && size == meta.size && meta.same_content(&self.look(&file)?);
             if !steady && attempt < ATTEMPTS {
                 continue;

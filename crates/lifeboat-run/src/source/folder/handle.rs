@@ -4,11 +4,13 @@
 use rustix::{
     fs::{self, Mode, OFlags},
     io::Errno,
+    path::Arg,
     process::{Resource, getrlimit},
 };
 use std::{
     ffi::CStr,
     os::fd::{AsFd, OwnedFd},
+    path::Path,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -63,6 +65,11 @@ impl Handles {
         }
     }
 
+    /// Follows symbolic links: whoever configured the path knows where it leads.
+    pub(super) fn open_root(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        self.open(fs::CWD, path, OFlags::DIRECTORY)
+    }
+
     pub(super) fn open_file(&self, dir: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
         // O_NONBLOCK: what was a file a moment ago may be a FIFO now.
         self.open(
@@ -76,7 +83,7 @@ impl Handles {
         self.open(dir, name, OFlags::NOFOLLOW | OFlags::DIRECTORY)
     }
 
-    fn open(&self, dir: impl AsFd, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open(&self, dir: impl AsFd, name: impl Arg + Copy, flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
         if self.noatime.load(Ordering::Relaxed) {
             match fs::openat(&dir, name, flags | OFlags::NOATIME, Mode::empty()) {

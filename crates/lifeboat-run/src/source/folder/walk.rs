@@ -19,7 +19,7 @@ use super::{
 use crate::source::{Captured, Flow, SourceError};
 use links::Links;
 use rustix::{
-    fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, statat},
+    fs::{self, AtFlags, FileType, RawDir, fstat, statat},
     io::Errno,
 };
 use serde_json::{Map, Value};
@@ -132,18 +132,17 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     fn root(&mut self, root: &Root) -> Result<(), SourceError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd =
-            fs::openat(CWD, &root.path, flags, Mode::empty()).map_err(|error| match error {
-                Errno::NOENT | Errno::NOTDIR => SourceError::Missing {
-                    what: root.path.display().to_string(),
-                },
-                error => SourceError::Io {
-                    action: "open",
-                    what: root.path.display().to_string(),
-                    error: error.into(),
-                },
-            })?;
+        let opened = self.shared.handles.open_root(&root.path);
+        let fd = opened.map_err(|error| match error {
+            Errno::NOENT | Errno::NOTDIR => SourceError::Missing {
+                what: root.path.display().to_string(),
+            },
+            error => SourceError::Io {
+                action: "open",
+                what: root.path.display().to_string(),
+                error: error.into(),
+            },
+        })?;
         self.path.clear();
         self.path.extend_from_slice(&root.prefix);
         self.path.push(b'/');
