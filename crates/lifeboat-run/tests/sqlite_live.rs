@@ -6,7 +6,6 @@ mod sqlite_kit;
 
 use lifeboat_run::source::sqlite::How;
 use sqlite_kit::*;
-use std::time::Duration;
 
 const CAPTURES: u32 = 60;
 

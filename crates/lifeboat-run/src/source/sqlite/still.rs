@@ -36,8 +36,7 @@ pub(super) fn copy(
     locked: bool,
     capture: &Capture<'_>,
 ) -> Result<(), SqliteError> {
-    let live = Parts::open(place)?;
-    live.freeze(locked, capture)?;
+    let live = Parts::freeze(place, locked, capture)?;
     let before = State::settled(place)?;
     before.demand_same_files(&live)?;
     folder.demand_room(before.room())?;
@@ -60,48 +59,43 @@ fn restless() -> SqliteError {
     }
 }
 
-/// The live files. Nobody else in this process has them open, so that closing them does no harm.
+/// The live files, under lock. Nobody else in this process has them open, so that closing them does no
+/// harm.
 struct Parts {
     copied: [Option<File>; 3],
-    shm: Option<File>,
+    _shm: Option<File>,
 }
 
 impl Parts {
-    fn open(place: &Place) -> Result<Self, SqliteError> {
-        Ok(Parts {
-            copied: [
-                Some(place.open(Part::Database)?),
-                place.open_if_there(Part::Wal)?,
-                place.open_if_there(Part::Journal)?,
-            ],
-            shm: place.open_if_there(Part::Shm)?,
-        })
-    }
-
     /// Keeps writers away where locks can. Where somebody holds the database locked against us, his
     /// WAL or journal must speak for its state: without one we could not tell a transaction that is
     /// half-written (its journal being kept in memory) from none.
-    fn freeze(&self, locked: bool, capture: &Capture<'_>) -> Result<(), SqliteError> {
-        let [Some(database), wal, journal] = &self.copied else {
-            return Err(restless());
-        };
+    fn freeze(place: &Place, locked: bool, capture: &Capture<'_>) -> Result<Self, SqliteError> {
         let share = |file| match locked {
             true => Ok(lock::share(file)), // waited enough
             false => lock::share_patiently(file, capture),
         };
-        let lock = share(database)?;
-        if let Some(shm) = &self.shm {
+        let database = place.open(Part::Database)?;
+        let lock = share(&database)?;
+        let shm = place.open_if_there(Part::Shm)?;
+        if let Some(shm) = &shm {
             share(shm)?; // as good as it gets: times have the last word
         }
-        let speaks_for_itself = || match (wal, journal) {
-            (Some(_), _) => speaks_wal(database),
+        // Only now: while others write, these come and go.
+        let wal = place.open_if_there(Part::Wal)?;
+        let journal = place.open_if_there(Part::Journal)?;
+        let speaks_for_itself = || match (&wal, &journal) {
+            (Some(_), _) => speaks_wal(&database),
             (None, Some(journal)) => Ok(super_journal::is_hot(journal)),
             (None, None) => Ok(false),
         };
         if lock == Lock::Theirs && !speaks_for_itself()? {
-            return Err(lock::locked(database, capture));
+            return Err(lock::locked(&database, capture));
         }
-        Ok(())
+        Ok(Parts {
+            copied: [Some(database), wal, journal],
+            _shm: shm,
+        })
     }
 }
 
