@@ -1,6 +1,8 @@
 //! Databases that a crash left behind, or that somebody keeps locked: what was committed is in the
 //! copy, what was not is not, and the source is left exactly as it lies.
 
+#![allow(clippy::print_stdout, reason = "a skip is said aloud")]
+
 mod sqlite_kit;
 
 use lifeboat_run::source::sqlite::{Check, How, SqliteError};
@@ -108,7 +110,7 @@ wait()
     python.hear();
     let shm = with_ending(&bench.db(), "-shm");
     if std::os::unix::fs::chown(&shm, Some(4321), Some(4321)).is_err() {
-        eprintln!("SKIPPED: the owner part of this test needs root");
+        println!("SKIPPED: the owner part of this test needs root");
     }
     let captured = bench.capture_untouched(&bench.db());
     assert_eq!(captured.how, How::Online);

@@ -6,6 +6,7 @@ mod sqlite_kit;
 
 use lifeboat_run::source::sqlite::How;
 use sqlite_kit::*;
+use std::time::Instant;
 
 const CAPTURES: u32 = 60;
 
@@ -47,4 +48,35 @@ fn every_copy_of_a_database_under_write_is_consistent_and_holds_all_that_was_ack
 fn a_large_database_is_captured_in_slices_and_under_lock_if_writes_never_end() {
     assert_eq!(capture_busy_bank("delete", 3, 100), 0);
     assert_eq!(capture_busy_bank("wal", 3, 100), 0);
+}
+
+/// The peak of this process's memory, in KiB: each test runs in a process of its own under nextest.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let figure = line.and_then(|line| line.split_whitespace().next());
+    figure.and_then(|figure| figure.parse().ok()).unwrap()
+}
+
+#[test]
+#[ignore = "writes several GiB"]
+fn a_gigabyte_takes_little_memory_and_lets_writers_through() {
+    for mode in ["wal", "delete"] {
+        let bench = Bench::new();
+        let bank = Bank::open(&bench.db(), mode, 1024);
+        let began = Instant::now();
+        let before = bank.acknowledged();
+        let captured = bench.capture(&bench.db());
+        println!(
+            "{mode}: {} bytes in {:?}, {} transactions meanwhile, longest wait {:?}, peak {} KiB",
+            captured.size,
+            began.elapsed(),
+            bank.acknowledged() - before,
+            bank.longest_wait(),
+            peak_memory()
+        );
+        assert!(captured.size > 1 << 30);
+        assert!(peak_memory() < 64 << 10);
+        bank.close();
+    }
 }

@@ -3,7 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::print_stderr,
+    clippy::print_stdout,
     reason = "each test file uses its part"
 )]
 
@@ -24,7 +24,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -211,6 +211,7 @@ impl Drop for Python {
 pub struct Bank {
     python: Python,
     acknowledged: Arc<AtomicU64>,
+    longest_wait: Arc<AtomicU64>,
 }
 
 pub const MONEY: i64 = 100_000;
@@ -255,15 +256,21 @@ impl Bank {
         let mut python = Python::start(db, &script);
         let acknowledged = Arc::new(AtomicU64::new(0));
         let from = python.from.take().unwrap();
-        let last = acknowledged.clone();
+        let longest_wait = Arc::new(AtomicU64::new(0));
+        let (last, longest) = (acknowledged.clone(), longest_wait.clone());
         thread::spawn(move || {
+            let mut heard: Option<Instant> = None;
             for line in from.lines().map_while(Result::ok) {
+                if let Some(heard) = heard.replace(Instant::now()) {
+                    longest.fetch_max(heard.elapsed().as_millis() as u64, Ordering::SeqCst);
+                }
                 last.store(line.parse().unwrap(), Ordering::SeqCst);
             }
         });
         let bank = Bank {
             python,
             acknowledged,
+            longest_wait,
         };
         bank.wait_beyond(0);
         bank
@@ -273,9 +280,14 @@ impl Bank {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
+    /// Between two transactions.
+    pub fn longest_wait(&self) -> Duration {
+        Duration::from_millis(self.longest_wait.load(Ordering::SeqCst))
+    }
+
     /// Until one more transaction is through: no lock of ours is left.
     pub fn wait_beyond(&self, seq: u64) {
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         while self.acknowledged() <= seq {
             assert!(since.elapsed().as_secs() < 120, "the bank stands still");
             thread::yield_now();
@@ -332,7 +344,7 @@ impl Mount {
         if run_mount(words) {
             return Some(Mount(to.to_owned()));
         }
-        eprintln!("SKIPPED: this test needs the right to mount");
+        println!("SKIPPED: this test needs the right to mount");
         None
     }
 }
