@@ -2,6 +2,7 @@
 
 use super::{
     mistake::Complaint,
+    origin::Raw,
     parse::items,
     reader::{Read, Reader},
     register::{
@@ -9,6 +10,7 @@ use super::{
         SOURCES_DIR, VERIFY_AFTER_BACKUP,
     },
 };
+use lifeboat_run::source::{Folder, Options};
 use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt,
@@ -103,7 +105,7 @@ impl FromStr for OnChangedFile {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Read<(Sources, Near)> {
     let sources_dir = reader.value(&SOURCES_DIR, folder);
-    let exclude_patterns = reader.list(&EXCLUDE_PATTERNS);
+    let exclude_patterns = reader.optional(&EXCLUDE_PATTERNS, patterns);
     let bundle = reader.flag(&BUNDLE);
     let on_changed_file = reader.one_of(&ON_CHANGED_FILE);
     let dir = reader.value(&DIR, folder);
@@ -114,7 +116,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Read<(Sources, Near)> {
     }
     let sources = Sources {
         dir: sources_dir?,
-        exclude_patterns: exclude_patterns?,
+        exclude_patterns: exclude_patterns?.unwrap_or_default(),
         bundle: bundle?,
         on_changed_file: on_changed_file?,
     };
@@ -150,6 +152,24 @@ pub(super) fn read_selection(reader: &mut Reader<'_>) -> Read<Selection> {
         )),
         None => Ok(selection),
     }
+}
+
+/// Taken as the walk takes them.
+fn patterns(raw: &Raw) -> Result<Vec<String>, Complaint> {
+    let patterns = items(raw)?;
+    for pattern in &patterns {
+        let options = Options {
+            exclude: vec![pattern.clone()],
+            ..Options::default()
+        };
+        Folder::new("", "", options).map_err(|_| {
+            Complaint::new(
+                format!("{pattern:?} is no pattern"),
+                "write it as in a .gitignore, without a comma: each pattern is one item of the list",
+            )
+        })?;
+    }
+    Ok(patterns)
 }
 
 fn folder(text: &str) -> Result<PathBuf, Complaint> {
