@@ -23,6 +23,9 @@ use std::{
 
 const SET_IDS: u32 = 0o6000;
 
+const ACCESS: &str = "system.posix_acl_access";
+const DEFAULT: &str = "system.posix_acl_default";
+
 pub(super) struct Apply<'a> {
     notes: &'a Notes<'a>,
     /// Whom new files belong to by themselves, where that is known.
@@ -58,30 +61,49 @@ impl<'a> Apply<'a> {
             let owned = rustix::fs::fchown(fd, Some(uid), Some(gid));
             self.judge_owner(owned, path, &mut mode)?;
         }
-        for (name, value) in &meta.xattrs {
+        let is_list = |name: &[u8]| name == ACCESS.as_bytes() || name == DEFAULT.as_bytes();
+        for (name, value) in meta.xattrs.iter().filter(|(name, _)| !is_list(name)) {
             let set = rustix::fs::fsetxattr(fd, &name[..], value, XattrFlags::empty());
             self.judge_attribute(set, path, name)?;
         }
-        for (name, text) in [
-            ("system.posix_acl_access", &meta.acl_access),
-            ("system.posix_acl_default", &meta.acl_default),
-        ] {
-            if let Some(text) = text {
-                match acl::encode(text, &self.accounts) {
-                    Ok(value) => {
-                        let set = rustix::fs::fsetxattr(fd, name, &value, XattrFlags::empty());
-                        self.judge_attribute(set, path, name.as_bytes())?;
-                    }
-                    Err(reason) => self.notes.warn(format!(
-                        "{}: its access list was not restored: {reason}",
-                        shown(path)
-                    )),
-                }
-            }
-        }
         rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))
             .map_err(|e| failed("set the mode of", path, e))?;
+        // After the mode, which would change their masks.
+        for (name, value) in meta.xattrs.iter().filter(|(name, _)| is_list(name)) {
+            let set = rustix::fs::fsetxattr(fd, &name[..], value, XattrFlags::empty());
+            self.judge_attribute(set, path, name)?;
+        }
+        for (name, text) in [(ACCESS, &meta.acl_access), (DEFAULT, &meta.acl_default)] {
+            let is_there = |(other, _): &(Vec<u8>, Vec<u8>)| other == name.as_bytes();
+            if let Some(text) = text
+                && !meta.xattrs.iter().any(is_there)
+            {
+                self.access_list(fd, path, name, text)?;
+            }
+        }
         rustix::fs::futimens(fd, &times(meta)).map_err(|e| failed("set the time of", path, e))
+    }
+
+    fn access_list(
+        &self,
+        fd: &OwnedFd,
+        path: &[u8],
+        name: &str,
+        text: &[u8],
+    ) -> Result<(), UnsealError> {
+        match acl::encode(text, &self.accounts) {
+            Ok(value) => {
+                let set = rustix::fs::fsetxattr(fd, name, &value, XattrFlags::empty());
+                self.judge_attribute(set, path, name.as_bytes())
+            }
+            Err(reason) => {
+                self.notes.warn(format!(
+                    "{}: its access list was not restored: {reason}",
+                    shown(path)
+                ));
+                Ok(())
+            }
+        }
     }
 
     /// For a new symbolic link, pipe or device: nothing that one would open.

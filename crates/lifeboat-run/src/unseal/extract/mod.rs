@@ -27,7 +27,7 @@ use folders::Folders;
 use lifeboat_plan::{Archive, event::RunEvent};
 use paths::Picked;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use std::{io::Read, os::fd::OwnedFd, path::Path, sync::Arc, thread};
+use std::{collections::HashSet, io::Read, os::fd::OwnedFd, path::Path, sync::Arc, thread};
 use writers::{Small, Writers};
 
 /// How an archive is extracted.
@@ -110,7 +110,8 @@ pub fn extract(
             apply: &apply,
             notes: &notes,
             writers,
-            links: Vec::new(),
+            links: Links::default(),
+            left_out: HashSet::new(),
             progress: Progress {
                 source: &archive.source,
                 listener,
@@ -140,9 +141,18 @@ struct Extraction<'a> {
     apply: &'a Apply<'a>,
     notes: &'a Notes<'a>,
     writers: Writers,
-    /// Path and target.
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    links: Links,
+    /// Devices that were not made, and hard links to nothing.
+    left_out: HashSet<Vec<u8>>,
     progress: Progress<'a>,
+}
+
+/// Hard links to files that may not be written yet.
+#[derive(Default)]
+struct Links {
+    /// Path and target.
+    waiting: Vec<(Vec<u8>, Vec<u8>)>,
+    targets: HashSet<Vec<u8>>,
 }
 
 impl Extraction<'_> {
@@ -158,7 +168,8 @@ impl Extraction<'_> {
         }
         self.folders.finish(self.apply)?;
         self.progress.tell();
-        Ok((self.progress.entries, self.progress.bytes))
+        let there = self.progress.entries - self.left_out.len() as u64;
+        Ok((there, self.progress.bytes))
     }
 
     fn pour(&mut self) -> Result<(), UnsealError> {
@@ -181,6 +192,12 @@ impl Extraction<'_> {
 
     fn put(&mut self, entry: Entry) -> Result<(), UnsealError> {
         let Entry { path, kind, meta } = entry;
+        if self.links.targets.contains(&path) {
+            return Err(UnsealError::Hostile {
+                file: self.file.to_owned(),
+                reason: format!("a hard link to {} comes before it", shown(&path)),
+            });
+        }
         match kind {
             Kind::File { stored } if stored <= SMALL_MAX => self.small(path, meta, stored),
             Kind::File { stored } => {
@@ -193,8 +210,9 @@ impl Extraction<'_> {
             Kind::Sparse { size, segments, .. } => self.large(&path, &meta, size, &segments),
             Kind::Folder => self.folders.make(self.file, &path, &meta),
             Kind::HardLink { target } => {
-                self.links.push((path, target));
-                if self.links.len() >= LINKS_WAITING {
+                self.links.targets.insert(target.clone());
+                self.links.waiting.push((path, target));
+                if self.links.waiting.len() >= LINKS_WAITING {
                     self.flush()?;
                 }
                 Ok(())
@@ -279,6 +297,7 @@ impl Extraction<'_> {
         if kind != FileType::Fifo && !self.allow_devices {
             self.notes
                 .warn(format!("{}: a device, left out", shown(path)));
+            self.left_out.insert(path.to_vec());
             return Ok(());
         }
         let (parent, name) = self.place(path)?;
@@ -290,6 +309,7 @@ impl Extraction<'_> {
                     "{}: a device or pipe that may not be made here, left out",
                     shown(path)
                 ));
+                self.left_out.insert(path.to_vec());
                 Ok(())
             }
             Err(errno) => Err(self.refused("create", path, errno)),
@@ -299,29 +319,30 @@ impl Extraction<'_> {
     /// Writes all that waits: small files, then the hard links to them.
     fn flush(&mut self) -> Result<(), UnsealError> {
         self.writers.flush()?;
-        for (path, target) in std::mem::take(&mut self.links) {
+        for (path, target) in std::mem::take(&mut self.links).waiting {
             self.link(&path, &target)?;
         }
         Ok(())
     }
 
     fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), UnsealError> {
-        let no_file = |extraction: &Self| {
-            if extraction.picked.is_all() {
+        let no_file = |extraction: &mut Self| {
+            if extraction.picked.is_all() && !extraction.left_out.contains(target) {
                 return Err(UnsealError::Hostile {
                     file: extraction.file.to_owned(),
                     reason: format!(
-                        "{} is a hard link to {}, which is no file that came before it",
+                        "{} is a hard link to {}, which is nothing that came before it",
                         shown(path),
                         shown(target)
                     ),
                 });
             }
             extraction.notes.warn(format!(
-                "{}: a hard link to {}, which was not asked for: left out",
+                "{}: a hard link to {}, which was left out: left out as well",
                 shown(path),
                 shown(target)
             ));
+            extraction.left_out.insert(path.to_vec());
             Ok(())
         };
         let (target_parent, target_name) = split(target);
@@ -329,11 +350,12 @@ impl Extraction<'_> {
             return no_file(self);
         };
         match rustix::fs::statat(&from, target_name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {}
             Ok(_) | Err(rustix::io::Errno::NOENT) => return no_file(self),
             Err(errno) => return Err(failed("read", target, errno)),
         }
         let (parent, name) = self.place(path)?;
+        // Never follows a link.
         rustix::fs::linkat(&from, target_name, &parent, name, AtFlags::empty())
             .map_err(|e| self.refused("link", path, e))
     }

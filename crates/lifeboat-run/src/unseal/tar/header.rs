@@ -42,7 +42,7 @@ impl<'a> Header<'a> {
     pub(super) fn name(&self) -> Vec<u8> {
         let name = text(&self.block[..100]);
         // GNU keeps other things where POSIX keeps the first part of a name.
-        let prefix = if self.is_gnu() {
+        let prefix = if self.is_gnu() || self.kind() == b'S' {
             &[][..]
         } else {
             text(&self.block[345..500])

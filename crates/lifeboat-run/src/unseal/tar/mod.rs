@@ -51,7 +51,8 @@ pub enum Kind {
     Symlink {
         target: Vec<u8>,
     },
-    /// The target is the path of an earlier file.
+    /// The target is the path of an earlier entry that is no folder: mostly a file, but links and pipes
+    /// can have several names, too.
     HardLink {
         target: Vec<u8>,
     },
@@ -131,19 +132,17 @@ impl<R: BufRead> Reader<R> {
             }
             let header = Header::new(&block)?;
             match header.kind() {
-                b'x' if extension.is_none() => {
+                b'x' if extension.pax.is_none() => {
                     extension.pax = Some(pax::parse(&self.extension(&header)?)?);
                 }
-                b'L' if extension.long_name.is_none() && extension.pax.is_none() => {
+                b'L' if extension.long_name.is_none() => {
                     extension.long_name = Some(long_name(self.extension(&header)?)?);
                 }
-                b'K' if extension.long_link.is_none() && extension.pax.is_none() => {
+                b'K' if extension.long_link.is_none() => {
                     extension.long_link = Some(long_name(self.extension(&header)?)?);
                 }
                 b'x' | b'L' | b'K' => {
-                    return Err(refuse(
-                        "several extended headers, or two dialects of them, for one entry",
-                    ));
+                    return Err(refuse("two extended headers of one kind for one entry"));
                 }
                 b'g' => {
                     return Err(refuse(
@@ -186,18 +185,12 @@ impl<R: BufRead> Reader<R> {
                 self.entries_expected
             )));
         }
-        let has_pax = extension.pax.is_some();
         let pax = extension.pax.unwrap_or_default();
         let stored = self.size(header, &pax)?;
-        let name = extension
-            .long_name
-            .or(pax.sparse_name)
-            .or(pax.path)
-            .unwrap_or_else(|| header.name());
-        let link = extension
-            .long_link
-            .or(pax.link_path)
-            .unwrap_or_else(|| header.link());
+        // With a sparse name, the path is the one that programs see which know no sparse files.
+        let pax_name = pax.sparse_name.or(pax.path);
+        let name = only_one(extension.long_name, pax_name)?.unwrap_or_else(|| header.name());
+        let link = only_one(extension.long_link, pax.link_path)?.unwrap_or_else(|| header.link());
 
         let type_byte = header.kind();
         // The oldest archives mark folders by a final slash only.
@@ -211,7 +204,7 @@ impl<R: BufRead> Reader<R> {
                 Some(size) => self.sparse_file(size)?,
                 None => Kind::File { stored },
             },
-            b'S' if !has_pax => {
+            b'S' if pax.size.is_none() && pax.sparse_size.is_none() => {
                 let (size, segments) = sparse::old_gnu(header, stored, || {
                     self.block("it ends in the middle of a sparse map")
                 })?;
@@ -278,6 +271,9 @@ impl<R: BufRead> Reader<R> {
     /// where they differ, two readers would find the next header in two places.
     fn size(&self, header: &Header<'_>, pax: &pax::Records) -> io::Result<u64> {
         let in_header = header.size()?;
+        if pax.size.is_some_and(|size| i64::try_from(size).is_err()) {
+            return Err(refuse("an entry larger than files can be"));
+        }
         match pax.size {
             None => Ok(in_header),
             Some(size) if size == in_header => Ok(size),
@@ -384,6 +380,14 @@ impl<R: BufRead> Reader<R> {
             Err(error) => Err(error),
             Ok(()) => Ok(block),
         }
+    }
+}
+
+/// A name may come in the dialect of GNU or in that of PAX: with both, two programs see two files.
+fn only_one(gnu: Option<Vec<u8>>, pax: Option<Vec<u8>>) -> io::Result<Option<Vec<u8>>> {
+    match (gnu, pax) {
+        (Some(_), Some(_)) => Err(refuse("a long name in two dialects for one entry")),
+        (gnu, pax) => Ok(gnu.or(pax)),
     }
 }
 

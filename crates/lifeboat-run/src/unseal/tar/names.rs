@@ -50,7 +50,7 @@ pub(super) fn sound(name: &[u8], is_folder: bool) -> io::Result<Vec<u8>> {
 pub(in super::super) struct Names {
     /// Keyed anew each time, so that nobody can prepare two names that look the same.
     state: RandomState,
-    /// A hash with the kind in its lowest two bits.
+    /// A hash with the kind in its lowest bit.
     names: Vec<u64>,
     parents: Vec<u64>,
     /// The target, and how many names came before the link.
@@ -59,19 +59,17 @@ pub(in super::super) struct Names {
 }
 
 const OTHER: u64 = 0;
-const FILE: u64 = 1;
-const FOLDER: u64 = 2;
-const KIND: u64 = 3;
+const FOLDER: u64 = 1;
+const KIND: u64 = 1;
 
 impl Names {
     pub(in super::super) fn add(&mut self, entry: &Entry) {
         let kind = match &entry.kind {
-            Kind::File { .. } | Kind::Sparse { .. } => FILE,
             Kind::Folder => FOLDER,
             Kind::HardLink { target } => {
                 let target = self.hash(target);
                 self.links.push((target, self.names.len()));
-                FILE
+                OTHER
             }
             _ => OTHER,
         };
@@ -99,7 +97,7 @@ impl Names {
     }
 
     /// Refuses two entries of one name, entries below something that is no folder, and hard links to
-    /// something that is no file, or comes only after them.
+    /// a folder, to nothing, or to what comes only after them.
     pub(in super::super) fn judge(mut self) -> io::Result<()> {
         self.links.sort_unstable();
         for (at, name) in self.names.iter().enumerate() {
@@ -108,7 +106,7 @@ impl Names {
                 && *target == name & !KIND
                 && *before <= at
             {
-                return Err(refuse("a hard link to a file that comes after it"));
+                return Err(refuse("a hard link to something that comes after it"));
             }
         }
         self.names.sort_unstable();
@@ -134,9 +132,9 @@ impl Names {
         if self
             .links
             .iter()
-            .any(|&(target, _)| kind_of(target) != Some(FILE))
+            .any(|&(target, _)| kind_of(target) != Some(OTHER))
         {
-            return Err(refuse("a hard link to something that is no file of it"));
+            return Err(refuse("a hard link to a folder, or to nothing"));
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
 //! Archives to unseal, trees to compare, and stock tools.
-#![allow(dead_code, reason = "each test file takes what it needs")]
 #![allow(clippy::print_stdout, reason = "what was skipped is said aloud")]
 
 use lifeboat_plan::{Archive, Compression, Encryption};
