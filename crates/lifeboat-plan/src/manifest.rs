@@ -2,7 +2,8 @@
 //!
 //! A manifest is read by programs that are older and younger than the one that wrote it, so unknown
 //! members are kept (`more`) and take part in the MAC. The MAC covers the *canonical* form, which any
-//! stranger can make with `jq -cS 'del(.mac)'`: members sorted by name, no white space.
+//! stranger can make with `jq -cS 'del(.mac)'`: members sorted by name, no white space. For this to hold
+//! with every JSON program, numbers are whole and below 2^53; larger ones belong into strings.
 
 use crate::{BackupId, Compression, Encryption, Name, Tier};
 use chrono::{DateTime, Utc};
@@ -158,7 +159,7 @@ impl Manifest {
 
     /// The bytes that are stored: readable, one member a line, ends with a newline.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(&self.value()).unwrap_or_default();
+        let mut bytes = serde_json::to_vec_pretty(&self.value()).expect(PLAIN_JSON);
         bytes.push(b'\n');
         bytes
     }
@@ -171,13 +172,18 @@ impl Manifest {
     /// What the chain is made of: everything that never changes once written. Evidence that is added
     /// later (`verified_at`, `proofs`) leaves the chain whole.
     pub fn core(&self) -> Vec<u8> {
-        canonical(self.value(), &["mac", "verified_at", "proofs"])
+        canonical(self.value(), &EVIDENCE)
     }
 
     /// [`Manifest::canonical`] of stored bytes, taken from the text itself and not from what this
     /// program understood of it: so the MAC of a younger program's manifest is judged rightly.
     pub fn canonical_of(stored: &[u8]) -> Result<Vec<u8>, ManifestError> {
         Ok(canonical(serde_json::from_slice(stored)?, &["mac"]))
+    }
+
+    /// [`Manifest::core`] of stored bytes, likewise.
+    pub fn core_of(stored: &[u8]) -> Result<Vec<u8>, ManifestError> {
+        Ok(canonical(serde_json::from_slice(stored)?, &EVIDENCE))
     }
 
     pub fn is_completed(&self) -> bool {
@@ -189,11 +195,16 @@ impl Manifest {
         self.archives.iter().map(|archive| archive.size).sum()
     }
 
-    /// `serde_json`'s map sorts its members by name.
     fn value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::to_value(self).expect(PLAIN_JSON)
     }
 }
+
+/// What may be added to a manifest after its backup was made.
+const EVIDENCE: [&str; 3] = ["mac", "verified_at", "proofs"];
+
+/// Writing a tree of strings, numbers and string-keyed maps to memory has no way to fail.
+const PLAIN_JSON: &str = "a manifest is plain JSON";
 
 fn canonical(mut value: Value, without: &[&str]) -> Vec<u8> {
     if let Value::Object(map) = &mut value {
@@ -201,7 +212,11 @@ fn canonical(mut value: Value, without: &[&str]) -> Vec<u8> {
             map.remove(*member);
         }
     }
-    serde_json::to_vec(&value).unwrap_or_default()
+    // Maps are sorted anyway, until a crate far away turns `preserve_order` on for all of us.
+    value.sort_all_objects();
+    let text = serde_json::to_string(&value).expect(PLAIN_JSON);
+    // The one character that jq escapes and serde_json does not.
+    text.replace('\u{7f}', "\\u007f").into_bytes()
 }
 
 fn is_zero(n: &u64) -> bool {

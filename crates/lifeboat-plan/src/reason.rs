@@ -174,7 +174,9 @@ impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DropReason::TooOld(tier, span) => write!(f, "{tier}, older than {span}"),
-            DropReason::TooMany { tier, rank, of } => write!(f, "{tier} {rank} of {of}"),
+            DropReason::TooMany { tier, rank, of } => {
+                write!(f, "{tier} {rank}, and the newest {of} stay")
+            }
             DropReason::Unfinished(status) => write!(f, "{}, and not recent", word(*status)),
         }
     }

@@ -5,6 +5,10 @@ mod due;
 mod slots;
 
 mod retention;
+mod ten_years;
+mod timelines;
+
+mod manifests;
 
 mod histories;
 mod laws;

@@ -66,7 +66,10 @@ fn a_count_limits_the_daily_tier() {
     rules.daily.slots = Some(2);
     let plan = all_at_once(nights(5, rules).input(now()));
     assert_eq!((plan.kept().count(), plan.dropped().len()), (2, 3));
-    assert_eq!(plan.dropped()[0].reason.to_string(), "daily 5 of 2");
+    assert_eq!(
+        plan.dropped()[0].reason.to_string(),
+        "daily 5, and the newest 2 stay"
+    );
 }
 
 #[test]
@@ -467,7 +470,7 @@ fn a_plan_is_printed_as_the_contract_says() {
                     "daily 1 of 1, within 30 days"
                 ]
             }],
-            "drop": [{ "id": "shop_daily_20250629_020000", "reason": "daily 2 of 1" }]
+            "drop": [{ "id": "shop_daily_20250629_020000", "reason": "daily 2, and the newest 1 stay" }]
         })
     );
 }
