@@ -2,8 +2,17 @@
 //!
 //! Every error type of the crates below is given its number and its second line here, and nowhere else.
 
+use crate::config::Mistakes;
 use lifeboat_plan::{IdError, event::Outcome};
-use lifeboat_run::{Cancelled, unseal::UnsealError};
+use lifeboat_run::{
+    Cancelled,
+    backup::BackupError,
+    prune::PruneError,
+    restore::RestoreError,
+    seal::SealError,
+    unseal::{PublishError, UnsealError},
+    verify::VerifyError,
+};
 use lifeboat_store::ErrorKind;
 use serde::Serialize;
 use std::{fmt, process::ExitCode};
@@ -190,6 +199,135 @@ impl From<UnsealError> for Failure {
             ),
             UnsealError::Store(error) => error.into(),
             UnsealError::Cancelled(cancelled) => cancelled.into(),
+        }
+    }
+}
+
+/// All mistakes in one report: one in the usual two lines, several in two lines each.
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        let all: Vec<_> = mistakes.iter().collect();
+        if let [one] = all[..] {
+            return Failure::usage(one.what(), one.hint());
+        }
+        let details = all
+            .iter()
+            .flat_map(|mistake| [mistake.what(), format!("  hint: {}", mistake.hint())])
+            .collect();
+        Failure::usage(
+            format!(
+                "{} mistakes in the configuration; nothing was done",
+                all.len()
+            ),
+            "correct them all, then look at the result with `lifeboat plan`",
+        )
+        .with_details(details)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let what = error.to_string();
+        match error {
+            BackupError::Store(error) => error.into(),
+            BackupError::NoSources => Failure::new(
+                Code::NotFound,
+                what,
+                "mount the volumes below BACKUP_SOURCES_DIR; `lifeboat plan` shows what is left out and why",
+            ),
+            BackupError::AllMissed(missed) => Failure::new(
+                Code::Failed,
+                "no source could be captured, so there is no backup",
+                "correct what is said of each; `lifeboat doctor` tries them one by one",
+            )
+            .with_details(
+                missed
+                    .iter()
+                    .map(|m| format!("{}: {}", m.source, m.reason))
+                    .collect(),
+            ),
+            BackupError::Seal { error, .. } => Failure::new(
+                Code::Failed,
+                what,
+                match error {
+                    SealError::Panicked(_) => {
+                        "this is a fault of the program: please report it with the lines above"
+                    }
+                    _ => "nothing of it can be seen; `lifeboat doctor` tries everything out",
+                },
+            ),
+            BackupError::ReadBack(error) => match error {
+                UnsealError::Store(error) => error.into(),
+                _ => Failure::new(
+                    Code::Failed,
+                    what,
+                    "the disk or the memory changed what was written: test both, then run it again; this backup was taken back",
+                ),
+            },
+            BackupError::Cancelled(cancelled) => cancelled.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Unseal(error) => error.into(),
+            VerifyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let what = error.to_string();
+        match error {
+            RestoreError::Unseal(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            RestoreError::Refused(_) => Failure::new(
+                Code::Refused,
+                what,
+                "nothing was touched; give --to a new folder with room enough",
+            ),
+            RestoreError::NoSuchSource { .. } => {
+                Failure::new(Code::NotFound, what, "give --source one of these")
+            }
+            RestoreError::NothingMatched { .. } => Failure::new(
+                Code::NotFound,
+                what,
+                "--path is matched inside the source, as in 'inv/*.txt'; `lifeboat cat ID SOURCE | tar -t` lists the names",
+            ),
+            RestoreError::Io { .. } => Failure::new(
+                Code::Failed,
+                what,
+                "nothing was restored; is there space at the target, and the right to write?",
+            ),
+            RestoreError::Pattern(_) => Failure::usage(
+                what,
+                "--path takes globs as in 'inv/*.txt', matched inside the source",
+            ),
+            RestoreError::Publish(PublishError::Occupied { .. }) => Failure::new(
+                Code::Refused,
+                what,
+                "nothing is ever restored over what is there; give --to a new folder",
+            ),
+            RestoreError::Publish(PublishError::Io { .. }) => Failure::new(
+                Code::Failed,
+                what,
+                "the target was left as it was; look at what it names and restore again",
+            ),
+            RestoreError::Cancelled(cancelled) => cancelled.into(),
+        }
+    }
+}
+
+impl From<PruneError> for Failure {
+    fn from(error: PruneError) -> Self {
+        let what = error.to_string();
+        match error {
+            PruneError::Refused(refusal) => Failure::new(Code::Refused, what, refusal.hint()),
+            PruneError::DeleteRefused(refusal) => Failure::new(Code::Refused, what, refusal.hint()),
+            PruneError::Store(error) => error.into(),
         }
     }
 }

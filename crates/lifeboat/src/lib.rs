@@ -4,5 +4,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod exit;
+pub mod heartbeat;
+pub mod job;
 pub mod log;
+pub mod sources;

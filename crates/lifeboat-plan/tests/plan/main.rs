@@ -4,7 +4,6 @@ mod clock_changes;
 mod due;
 mod slots;
 
-mod refusals;
 mod retention;
 mod ten_years;
 mod timelines;
@@ -13,7 +12,6 @@ mod manifests;
 
 mod histories;
 mod laws;
-mod tally;
 
 mod dice;
 mod shelf;

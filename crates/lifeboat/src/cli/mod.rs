@@ -3,15 +3,46 @@
 //! Every verb reads alike: settings, harbour, the call that does the work, the answer.
 
 pub mod args;
+pub mod ask;
+pub mod listeners;
+pub mod port;
 pub mod progress;
 pub mod screen;
 pub mod signals;
 pub mod table;
 pub mod words;
 
-use crate::exit::{Code, Failure};
-use args::Args;
+pub mod backup;
+pub mod cat;
+pub mod delete;
+pub mod doctor;
+pub mod finding;
+pub mod health;
+pub mod history;
+pub mod latest;
+pub mod list;
+pub mod loose;
+pub mod loose_store;
+pub mod open;
+pub mod plan;
+pub mod prune;
+pub mod rebuild;
+pub mod restore;
+pub mod room;
+pub mod status;
+pub mod sweep;
+pub mod verify;
+
+use crate::{
+    config::{Config, Loaded, LogFormat},
+    exit::{Code, Failure, Result},
+    log,
+};
+use args::{Args, Verb};
 use clap::{Parser, error::ErrorKind};
+use port::Port;
+use screen::Screen;
+use signals::Signals;
 use std::{ffi::OsString, process::ExitCode};
 
 /// The whole program: from its arguments to its exit code.
@@ -31,12 +62,61 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(_args: Args) -> crate::exit::Result {
-    Err(Failure::new(
-        Code::Failed,
-        "the verbs are not connected yet",
-        "this is a build from the middle of the work; take a later one",
-    ))
+fn dispatch(args: Args) -> Result {
+    let Args { common, verb } = args;
+    let verb = verb.unwrap_or(Verb::Daemon);
+    let mut screen = Screen::new(common.json, common.no_color);
+    // The demo asks nobody for anything.
+    if let Verb::Demo(args) = &verb {
+        let signals = Signals::watch()?;
+        let end = crate::demo::run(args, &signals, &mut screen);
+        return finish(end, screen, &signals);
+    }
+    let loaded = Config::from_environment(common.config.clone())?;
+    let format = match loaded.config.log.format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    };
+    let _log = log::start(&loaded.config.log.filter, format);
+    if matches!(verb, Verb::Daemon) {
+        return Err(Failure::new(
+            Code::Failed,
+            "the daemon is not in this build",
+            "run `lifeboat backup` from cron until it is",
+        ));
+    }
+    let signals = Signals::watch()?;
+    let end = run_verb(&verb, loaded, &signals, &mut screen);
+    finish(end, screen, &signals)
+}
+
+fn run_verb(verb: &Verb, loaded: Loaded, signals: &Signals, screen: &mut Screen) -> Result {
+    match verb {
+        Verb::Backup(args) => backup::run(args, loaded, signals, screen),
+        Verb::List(args) => list::run(args, &Port::open(loaded)?, screen),
+        Verb::Latest(args) => latest::run(args, &Port::open(loaded)?, screen),
+        Verb::Status => status::run(loaded, screen),
+        Verb::Plan => plan::run(loaded, screen),
+        Verb::Doctor => doctor::run(loaded, screen),
+        Verb::Verify(args) => verify::run(args, &Port::open(loaded)?, signals, screen),
+        Verb::Restore(args) => restore::run(args, loaded, signals, screen),
+        Verb::Prune(args) => prune::run(args, &Port::open(loaded)?, signals, screen),
+        Verb::Delete(args) => delete::run(args, &Port::open(loaded)?, signals, screen),
+        Verb::History => history::run(&Port::open(loaded)?, screen),
+        Verb::Cat(args) => cat::run(args, &Port::open(loaded)?, signals),
+        Verb::Open(args) => open::run(args, &loaded, signals, screen),
+        Verb::Rebuild => rebuild::run(&Port::open(loaded)?, screen),
+        Verb::Sweep(args) => sweep::run(args, &Port::open(loaded)?, signals, screen),
+        Verb::Health => health::run(loaded, screen),
+        Verb::Daemon | Verb::Demo(_) => unreachable!("these two go ways of their own"),
+    }
+}
+
+/// The verb's own end goes before a stdout that could not be written to.
+fn finish(end: Result, screen: Screen, signals: &Signals) -> Result {
+    let written = screen.finish();
+    let code = end.map_err(|failure| signals.name_the_signal(failure))?;
+    written.map(|()| code)
 }
 
 /// `--help` and `--version` are answers; the rest are mistakes, told in the usual two lines.

@@ -65,6 +65,24 @@ impl Screen {
         }
     }
 
+    /// Ends with `failure`: a person reads its two lines, a program finds them beside the rest of the answer.
+    pub fn fail_with(&mut self, failure: Failure, answer: &impl Serialize) -> crate::exit::Result {
+        if !self.json {
+            return Err(failure);
+        }
+        let mut document = serde_json::Map::new();
+        for part in [
+            serde_json::to_value(failure.json()),
+            serde_json::to_value(answer),
+        ] {
+            if let Ok(serde_json::Value::Object(members)) = part {
+                document.extend(members);
+            }
+        }
+        self.document(&document);
+        Ok(failure.code)
+    }
+
     pub fn paint(&self, paint: Paint, text: &str) -> String {
         let code = match paint {
             Paint::Good => "32",

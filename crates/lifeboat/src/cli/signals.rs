@@ -79,8 +79,7 @@ impl Signals {
 
 impl Heard {
     fn hear(&self, code: Code) {
-        let second = self.cancel.is_cancelled();
-        self.code.store(code as u8, Ordering::SeqCst);
+        let second = self.code.swap(code as u8, Ordering::SeqCst) != 0;
         self.cancel.cancel();
         // Nothing in hand: there is nothing to take back. Twice: whoever asks does not want to wait.
         if second || !self.in_hand.load(Ordering::SeqCst) {

@@ -56,15 +56,21 @@ impl Table {
     }
 
     pub fn print(&self, screen: &mut Screen) {
+        for line in self.lines(screen) {
+            screen.line(line);
+        }
+    }
+
+    pub fn lines(&self, screen: &Screen) -> Vec<String> {
         let heading = self
             .columns
             .iter()
             .map(|column| (column.heading.to_owned(), Paint::Dim))
             .collect();
-        for row in std::iter::once(&heading).chain(&self.rows) {
-            let line = self.line(row, screen);
-            screen.line(line.trim_end());
-        }
+        std::iter::once(&heading)
+            .chain(&self.rows)
+            .map(|row| self.line(row, screen).trim_end().to_owned())
+            .collect()
     }
 
     fn line(&self, row: &[(String, Paint)], screen: &Screen) -> String {

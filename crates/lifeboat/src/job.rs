@@ -1,0 +1,181 @@
+//! One backup of one job, as the command line and the daemon both make it.
+
+use crate::{
+    config::{Config, JobConfig, PruneWhen},
+    exit::{Code, Failure, Result},
+    sources::{self, Seen},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use lifeboat_plan::{BackupType, Freshness, Manifest, Name};
+use lifeboat_run::{
+    Cancel, Listener,
+    backup::{self, Harbour, Order, Report},
+    catalog::Catalog,
+    prune::Rules,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+/// What is asked for beyond what the configuration says.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    pub kind: BackupType,
+    /// Names of sources; none = all of the job's.
+    pub only: &'a [String],
+    /// What lies below the sources' folder.
+    pub seen: &'a Seen,
+}
+
+pub fn back_up(
+    config: &Config,
+    job: &JobConfig,
+    wish: &Wish<'_>,
+    harbour: Harbour<'_>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Report> {
+    let catalog = Catalog::read(harbour)?;
+    let last = newest(&catalog, &job.backups);
+    let scratch = sources::scratch(harbour.state)?;
+    let sources = sources::open(config, job, wish.seen, wish.only, last, &scratch)?;
+    if sources.is_empty() {
+        return Err(nothing_to_back_up(config));
+    }
+    let rules = config.rules(job);
+    let recipe = config.sealing.recipe();
+    let order = Order {
+        name: &job.backups,
+        job: job.name.as_str(),
+        kind: wish.kind,
+        sources: &sources,
+        recipe: &recipe,
+        verify: config.near.verify_after_backup,
+        zone: config.wake.zone,
+        host: &host(),
+        keep_until: None,
+        keep: &rules.keep,
+        prune: (config.wake.prune == PruneWhen::AfterBackup && wish.only.is_empty())
+            .then_some(&rules),
+    };
+    let deadline = Deadline::start(config.wake.run_time_max, cancel);
+    let made = backup::back_up(&order, harbour, now, cancel, listener);
+    made.map_err(|error| match deadline.has_passed() {
+        Some(limit) => too_long(job, limit),
+        None => error.into(),
+    })
+}
+
+impl Config {
+    /// What stays of a job's backups, and for how long what goes can be brought back.
+    pub fn rules(&self, job: &JobConfig) -> Rules {
+        Rules {
+            keep: job.keep.clone(),
+            zone: self.wake.zone,
+            grace: TimeDelta::from_std(self.near.delete_grace).unwrap_or(TimeDelta::zero()),
+        }
+    }
+}
+
+/// The newest good backup of a job, rather than its copy in a longer tier.
+pub fn newest_good<'a>(catalog: &'a Catalog, job: &'a JobConfig) -> Option<&'a Manifest> {
+    let good = catalog.of(&job.backups).filter(|item| item.is_good());
+    good.map(|item| &item.manifest)
+        .max_by_key(|manifest| (manifest.created_at, manifest.origin.is_none()))
+}
+
+/// Is the newest good backup as young as the schedule promises? `since` is when backups began to be
+/// expected.
+pub fn freshness(
+    config: &Config,
+    job: &JobConfig,
+    newest_good: Option<DateTime<Utc>>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Freshness {
+    const RUN_TIME_USUAL: Duration = Duration::from_secs(12 * 3600);
+    let wake = &config.wake;
+    let grace = wake.run_time_max.unwrap_or(RUN_TIME_USUAL) + wake.jitter_max;
+    let grace = TimeDelta::from_std(grace).unwrap_or(TimeDelta::days(1));
+    Freshness::of(&job.schedule, newest_good, since, now, grace)
+}
+
+/// The backup that the next one is compared with.
+fn newest<'a>(catalog: &'a Catalog, name: &'a Name) -> Option<&'a Manifest> {
+    let mut newest_first = catalog.of(name).rev().map(|item| &item.manifest);
+    newest_first.find(|manifest| manifest.origin.is_none())
+}
+
+pub fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn nothing_to_back_up(config: &Config) -> Failure {
+    Failure::new(
+        Code::NotFound,
+        format!(
+            "there is nothing to back up: no folder that is to be saved lies below {}",
+            config.sources.dir.display()
+        ),
+        "mount the volumes there, read-only; `lifeboat plan` shows what is left out and why",
+    )
+}
+
+fn too_long(job: &JobConfig, limit: Duration) -> Failure {
+    Failure::new(
+        Code::Failed,
+        format!(
+            "the backup of job {} was stopped: it took longer than {} min",
+            job.name,
+            limit.as_secs() / 60
+        ),
+        "nothing of it can be seen; raise BACKUP_JOB_TIMEOUT_MINUTES, or find out what was so slow",
+    )
+}
+
+/// Cancels a run that takes too long. Ends with the run.
+#[derive(Debug)]
+struct Deadline {
+    limit: Option<Duration>,
+    passed: Arc<AtomicBool>,
+    /// Dropped with this, which ends the thread.
+    _alive: Sender<()>,
+}
+
+impl Deadline {
+    fn start(limit: Option<Duration>, cancel: &Cancel) -> Self {
+        let passed = Arc::new(AtomicBool::new(false));
+        let (alive, ended) = mpsc::channel::<()>();
+        if let Some(limit) = limit {
+            let (passed, cancel) = (Arc::clone(&passed), cancel.clone());
+            // A machine that cannot start one more thread will not get far with the run either.
+            let _ = thread::Builder::new()
+                .name("deadline".to_owned())
+                .spawn(move || {
+                    if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                        passed.store(true, Ordering::SeqCst);
+                        cancel.cancel();
+                    }
+                });
+        }
+        Deadline {
+            limit,
+            passed,
+            _alive: alive,
+        }
+    }
+
+    fn has_passed(&self) -> Option<Duration> {
+        self.limit.filter(|_| self.passed.load(Ordering::SeqCst))
+    }
+}
