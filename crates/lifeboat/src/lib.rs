@@ -4,9 +4,13 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod health;
 pub mod heartbeat;
+pub mod http;
 pub mod job;
 pub mod log;
+pub mod metrics;
 pub mod sources;

@@ -79,11 +79,7 @@ fn dispatch(args: Args) -> Result {
     };
     let _log = log::start(&loaded.config.log.filter, format);
     if matches!(verb, Verb::Daemon) {
-        return Err(Failure::new(
-            Code::Failed,
-            "the daemon is not in this build",
-            "run `lifeboat backup` from cron until it is",
-        ));
+        return crate::daemon::live(loaded, common.config);
     }
     let signals = Signals::watch()?;
     let end = run_verb(&verb, loaded, &signals, &mut screen);
