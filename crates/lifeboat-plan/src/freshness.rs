@@ -2,6 +2,7 @@
 //! a scheduler that died tells nobody, but its backups grow stale.
 
 use crate::Schedule;
+use crate::standing::SKEW;
 use chrono::{DateTime, TimeDelta, Utc};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +24,6 @@ pub enum Freshness {
     /// Nothing is promised, because the schedule is off.
     Unscheduled,
 }
-
-/// The clock of another machine may be ahead by this much without anybody being wrong.
-const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 impl Freshness {
     /// `newest_good` is when the newest good backup began. `watching_since` is when somebody began to

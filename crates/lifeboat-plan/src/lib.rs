@@ -6,26 +6,32 @@
 //!
 //! Modules in reading order: the nouns first, then the decisions.
 
-pub mod event;
 pub mod id;
 pub mod tier;
 
 pub mod manifest;
 pub mod recipe;
 
-pub mod calendar;
-pub mod freshness;
+pub mod event;
+
 pub mod schedule;
 pub mod zone;
 
+pub mod calendar;
+pub mod freshness;
+
 pub mod keep;
-pub mod slot;
 pub mod standing;
 
-pub mod clock;
-pub mod delete;
+pub mod slot;
+
 pub mod prune;
 pub mod reason;
+
+pub mod clock;
+mod view;
+
+pub mod delete;
 
 pub use calendar::{Anomaly, Due};
 pub use clock::{ClockDoubt, ClockEvidence};

@@ -14,7 +14,7 @@ use std::{
         fd::AsRawFd,
         unix::{ffi::OsStringExt, fs::PermissionsExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -392,4 +392,68 @@ fn a_sweep_takes_what_the_killed_left_and_nothing_else() {
     alive.wait().unwrap();
     assert_eq!(sweep(&scratch).unwrap(), 1);
     assert_eq!(sweep(&bench.source().join("nowhere")).unwrap(), 0);
+}
+
+/// The victim of the test below: captures what lies in its working folder, if anything does.
+#[test]
+#[ignore = "is run by the test below"]
+fn a_capture_to_be_killed() {
+    if Path::new("victim.db").exists() {
+        let here = std::env::current_dir().unwrap();
+        let _ = capture(
+            &here.join("victim.db"),
+            &here.join("scratch"),
+            &Cancel::default(),
+        );
+    }
+}
+
+#[test]
+fn a_capture_killed_in_the_middle_leaves_only_what_a_sweep_takes() {
+    let bench = Bench::new();
+    let work = bench.folder("work");
+    let scratch = bench.folder("work/scratch");
+    Python::run(
+        &work.join("victim.db"),
+        "
+db.execute('create table ballast(b blob)')
+db.execute('begin')
+for _ in range(160): db.execute('insert into ballast values (zeroblob(1048576))')
+db.execute('commit')
+",
+    );
+    let before = fs::read(work.join("victim.db")).unwrap();
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_capture_to_be_killed", "--ignored"])
+        .current_dir(&work)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = || {
+        let folder = scratch.read_dir().unwrap().flatten().next()?;
+        let copy = folder.path().join("copy").metadata().ok()?;
+        (copy.len() > 1 << 20).then_some(())
+    };
+    while begun().is_none() {
+        assert!(
+            victim.try_wait().unwrap().is_none(),
+            "it was too fast for us"
+        );
+    }
+    assert_eq!(sweep(&scratch).unwrap(), 0, "it is alive");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert_eq!(sweep(&scratch).unwrap(), 1);
+    assert_eq!(scratch.read_dir().unwrap().count(), 0);
+    assert!(before == fs::read(work.join("victim.db")).unwrap());
+    assert_eq!(
+        work.read_dir().unwrap().count(),
+        2,
+        "something lies beside the database"
+    );
+    Python::run(&work.join("victim.db"), "db.execute('delete from ballast')");
+    assert!(
+        before != fs::read(work.join("victim.db")).unwrap(),
+        "still locked"
+    );
 }

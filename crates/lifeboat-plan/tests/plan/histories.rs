@@ -7,13 +7,12 @@
 use crate::dice::Dice;
 use crate::laws;
 use crate::shelf::{Shelf, at, days};
+use crate::tally::{Tally, dropped, kept, refused};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use lifeboat_plan::{
-    ClockEvidence, DropReason, KeepReason, KeepRules, PruneInput, PrunePlan, Refusal, Standing,
-    Status, Tier,
+    ClockEvidence, KeepRules, PruneInput, PrunePlan, Refusal, Standing, Status, Tier,
 };
-use std::collections::BTreeMap;
 
 const HISTORIES: u64 = 10_000;
 
@@ -63,53 +62,6 @@ fn number(variable: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
     let text = std::env::var(variable).ok()?;
     Some(text.parse().expect("a number"))
-}
-
-/// What was seen in all histories. A law that was never put to the test proves nothing.
-#[derive(Debug, Default)]
-struct Tally {
-    plans: u64,
-    dropped: u64,
-    violations: Vec<String>,
-    seen: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    fn and(mut self, other: Tally) -> Tally {
-        self.plans += other.plans;
-        self.dropped += other.dropped;
-        self.violations.extend(other.violations);
-        for (what, times) in other.seen {
-            *self.seen.entry(what).or_default() += times;
-        }
-        self
-    }
-
-    fn saw(&mut self, what: &'static str) {
-        *self.seen.entry(what).or_default() += 1;
-    }
-
-    #[expect(clippy::print_stdout, reason = "the figures are read from there")]
-    fn print(&self, count: u64) {
-        println!(
-            "RELIABILITY retention_histories={count} violations={}",
-            self.violations.len()
-        );
-        println!(
-            "RELIABILITY retention_plans={} retention_dropped={}",
-            self.plans, self.dropped
-        );
-        for (what, times) in &self.seen {
-            println!("  {what}: {times}");
-        }
-    }
-
-    fn expect_that_everything_happened(&self) {
-        assert!(self.dropped > 0, "no plan dropped anything");
-        for what in EVERYTHING {
-            assert!(self.seen.contains_key(what), "never happened: {what}");
-        }
-    }
 }
 
 struct History {
@@ -316,71 +268,6 @@ impl History {
         }
     }
 }
-
-fn kept(reason: &KeepReason) -> &'static str {
-    match reason {
-        KeepReason::Newest => "kept: Newest",
-        KeepReason::Floor { .. } => "kept: Floor",
-        KeepReason::Rule { .. } => "kept: Rule",
-        KeepReason::NewestOfTier(_) => "kept: NewestOfTier",
-        KeepReason::Oldest { .. } => "kept: Oldest",
-        KeepReason::LastProven(_) => "kept: LastProven",
-        KeepReason::Held { .. } => "kept: Held",
-        KeepReason::Leased => "kept: Leased",
-        KeepReason::Suspect => "kept: Suspect",
-        KeepReason::Untrusted => "kept: Untrusted",
-        KeepReason::FromTheFuture(_) => "kept: FromTheFuture",
-        KeepReason::Unfinished(_) => "kept: Unfinished",
-        KeepReason::OtherName => "kept: OtherName",
-        KeepReason::Postponed { .. } => "kept: Postponed",
-    }
-}
-
-fn dropped(reason: &DropReason) -> &'static str {
-    match reason {
-        DropReason::TooOld(..) => "dropped: TooOld",
-        DropReason::TooMany { .. } => "dropped: TooMany",
-        DropReason::Unfinished(_) => "dropped: Unfinished",
-    }
-}
-
-fn refused(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::NotAfterGoodRun => "refused: NotAfterGoodRun",
-        Refusal::NoCatalogue => "refused: NoCatalogue",
-        Refusal::ShortListing { .. } => "refused: ShortListing",
-        Refusal::ListedTwice(_) => "refused: ListedTwice",
-        Refusal::NothingGood(_) => "refused: NothingGood",
-        Refusal::Clock(_) => "refused: Clock",
-    }
-}
-
-/// All of the above: a history in which one of them never happens proves nothing about it.
-const EVERYTHING: [&str; 23] = [
-    "kept: Newest",
-    "kept: Floor",
-    "kept: Rule",
-    "kept: NewestOfTier",
-    "kept: Oldest",
-    "kept: LastProven",
-    "kept: Held",
-    "kept: Leased",
-    "kept: Suspect",
-    "kept: Untrusted",
-    "kept: FromTheFuture",
-    "kept: Unfinished",
-    "kept: OtherName",
-    "kept: Postponed",
-    "dropped: TooOld",
-    "dropped: TooMany",
-    "dropped: Unfinished",
-    "refused: NotAfterGoodRun",
-    "refused: NoCatalogue",
-    "refused: ShortListing",
-    "refused: ListedTwice",
-    "refused: NothingGood",
-    "refused: Clock",
-];
 
 fn rules(dice: &mut Dice) -> KeepRules {
     let mut rules = KeepRules::default();

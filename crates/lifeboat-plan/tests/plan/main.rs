@@ -4,6 +4,7 @@ mod clock_changes;
 mod due;
 mod slots;
 
+mod refusals;
 mod retention;
 mod ten_years;
 mod timelines;
@@ -12,6 +13,7 @@ mod manifests;
 
 mod histories;
 mod laws;
+mod tally;
 
 mod dice;
 mod shelf;
