@@ -33,7 +33,15 @@ fn nothing_is_dropped_when_the_listing_is_short() {
         })
     );
     assert_eq!(make(None), Err(Refusal::NoCatalogue));
+    assert!(make(Some(99)).is_err());
     assert!(make(Some(98)).is_ok());
+    // Exactly a fifth fewer is no sudden drop yet.
+    let eighty = nights(80, daily_rules());
+    let input = PruneInput {
+        expected: Some(100),
+        ..eighty.input(now())
+    };
+    assert!(PrunePlan::make(&input).is_ok());
 
     let mut twice = shelf.clone();
     twice.backups.push(twice.backups[0].clone());
@@ -126,6 +134,39 @@ fn a_clock_that_goes_back_suspends_deletion() {
         under(&shelf, now(), moved),
         Some(ClockDoubt::Moved(days(19)))
     );
+}
+
+#[test]
+fn a_backup_dated_too_late_is_remembered_until_three_good_ones_lie_between() {
+    let mut shelf = nights(60, daily_rules());
+    // The clock was five days ahead for one night, and has been right since.
+    shelf.run(now() + days(6), Status::Completed);
+    let mut doubts = Vec::new();
+    for night in 2..12 {
+        shelf.run(now() + days(night), Status::Completed);
+        let now = now() + days(night) + TimeDelta::minutes(10);
+        doubts.push(under(&shelf, now, ClockEvidence::default()));
+    }
+    assert_eq!(
+        doubts[..4],
+        [
+            Some(ClockDoubt::Future(days(4) - TimeDelta::minutes(10))),
+            Some(ClockDoubt::Future(days(3) - TimeDelta::minutes(10))),
+            Some(ClockDoubt::Backwards(days(4))),
+            None
+        ]
+    );
+}
+
+#[test]
+fn a_pause_of_more_than_a_month_waits_for_witnesses() {
+    for (pause, doubted) in [(31, false), (32, false), (33, true), (60, true)] {
+        let mut shelf = nights(60, daily_rules());
+        let back = at("2025-06-30T02:00:00Z") + days(pause);
+        shelf.run(back, Status::Completed);
+        let doubt = under(&shelf, back, ClockEvidence::default());
+        assert_eq!(doubt.is_some(), doubted, "{pause} days: {doubt:?}");
+    }
 }
 
 #[test]
