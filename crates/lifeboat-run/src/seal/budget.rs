@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 /// Buffers and compressors together. What is beyond it up to the 64 MiB that a backup may take is the
 /// program itself, the walk, and the upload.
-const BYTES: usize = 40 << 20;
+const BYTES: usize = 46 << 20;
 
 const LARGEST_PIECE: usize = 2 << 20;
 /// Below this, frames compress noticeably worse.
@@ -49,7 +49,7 @@ impl Budget {
             threads,
             piece_size,
             // Every worker has one in hand; the others are a reserve for the time that one is slow.
-            in_flight: threads + threads / 2 + 2,
+            in_flight: threads + (threads / 2).min(8) + 2,
         }
     }
 
@@ -75,13 +75,60 @@ fn compressor(compression: Compression, level: i32, piece_size: usize) -> usize 
     }
 }
 
-/// Hash and chain tables grow with the level up to a multiple of the piece, not further.
+/// Hash and chain tables grow with the level, up to a multiple of the piece.
 fn zstd(level: i32, piece_size: usize) -> usize {
-    let fixed = 1 << 20;
     match level {
-        ..=2 => fixed + piece_size / 2,
-        3..=4 => fixed + piece_size,
-        5..=12 => fixed + piece_size * 4,
-        _ => fixed + (1 << 20) + piece_size * 12,
+        ..=3 => (1 << 20) + (piece_size / 2).min(256 << 10),
+        4..=6 => 3 << 20,
+        7..=8 => 11 << 19,
+        9..=12 => (2 << 20) + piece_size * 11,
+        _ => (5 << 18) + piece_size * 33 / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recipe_fits_on_any_number_of_cores() {
+        for compression in Compression::ALL {
+            for level in compression.levels().0 {
+                for cores in [1, 2, 3, 4, 8, 16, 32, 64, 256] {
+                    let budget = Budget::within(BYTES, compression, level, cores);
+                    let bytes = budget.bytes(compression, level);
+                    assert!(bytes <= BYTES, "{compression} {level} on {cores}: {bytes}");
+                    assert!((1..=cores).contains(&budget.threads));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn usual_recipes_use_every_core() {
+        for (compression, level, cores) in [
+            (Compression::Zstd, 3, 24),
+            (Compression::Zstd, 9, 4),
+            (Compression::Zstd, 19, 2),
+            (Compression::Gzip, 6, 24),
+            (Compression::None, 0, 64),
+            (Compression::Bzip2, 9, 4),
+            (Compression::Xz, 6, 4),
+        ] {
+            let budget = Budget::within(BYTES, compression, level, cores);
+            assert_eq!(budget.threads, cores, "{compression} {level}");
+        }
+    }
+
+    #[test]
+    fn a_zstd_context_takes_no_more_than_is_reckoned() {
+        for level in Compression::Zstd.levels().0 {
+            for piece in [256 << 10, 512 << 10, 1 << 20, 2 << 20] {
+                let mut zstd = zstd::bulk::Compressor::new(level).unwrap();
+                zstd.compress(&vec![7; piece]).unwrap();
+                let (real, reckoned) = (zstd.context_mut().sizeof(), super::zstd(level, piece));
+                assert!(real <= reckoned, "{level} {piece}: {real} > {reckoned}");
+            }
+        }
     }
 }

@@ -141,7 +141,8 @@ fn pieces_come_out_in_order_however_long_each_takes() {
 fn a_panic_in_any_thread_fails_the_run_and_not_the_process() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
-    let cases: [(&str, fn(&mut Flow<'_>) -> Result<(), SourceError>); 2] = [
+    type Pour = fn(&mut Flow<'_>) -> Result<(), SourceError>;
+    let cases: [(&str, Pour); 2] = [
         ("walk", |flow| {
             for _ in 0..50 {
                 flow.send(Box::new(noise(1000, 1)))?;
