@@ -83,7 +83,7 @@ pub fn plan(
         zone: rules.zone,
         now,
         clock: clock(harbour.store)?,
-        expected: catalog.remembered_of(name),
+        expected: expected(catalog, name),
         drop_max: None,
         last_run_good,
     };
@@ -190,6 +190,15 @@ pub fn may_delete(
         backup.leased = harbour.state.is_leased(id)?;
     }
     Ok(lifeboat_plan::may_delete(&backups, id, now)?)
+}
+
+/// How many backups there should be at least. A catalogue file that is lost is no cause for doubt while all
+/// that is there is the very first backup and its copies, from which nothing can be dropped.
+fn expected(catalog: &Catalog, name: &Name) -> Option<usize> {
+    let first = catalog.of(name).all(|item| item.manifest.sequence == 1);
+    catalog
+        .remembered_of(name)
+        .or(first.then(|| catalog.of(name).count()))
 }
 
 fn clock(store: &dyn Store) -> Result<ClockEvidence, Error> {

@@ -13,7 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use lifeboat_plan::{Archive, Encryption};
-use lifeboat_run::{catalog::Item, keys::Seal, layout, unseal};
+use lifeboat_run::{Authenticator, catalog::Item, keys::Seal, layout, unseal};
 use lifeboat_store::{ErrorKind, Local, Store};
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use serde_json::json;
@@ -218,7 +218,7 @@ fn try_keys(config: &Config, findings: &mut Findings) {
             "keep the age identity somewhere safe, and try it out with `lifeboat open`",
         ),
     }
-    if sealing.keys.signing.is_none() {
+    if !Authenticator::new(&sealing.keys).signs() {
         findings.warning(
             "manifests are not signed",
             "set BACKUP_SIGNING_KEY or an encryption key, so that a changed one is noticed",

@@ -146,9 +146,9 @@ fn print_totals(items: &[&Item], shown: usize, port: &Port, screen: &mut Screen)
     ));
     for (word, item) in [("newest", newest), ("oldest", oldest)] {
         screen.line(format_args!(
-            "{word}  {}  {} ago",
+            "{word}  {}  {}",
             item.id(),
-            words::age(item.manifest.created_at, port.now)
+            words::ago(item.manifest.created_at, port.now)
         ));
     }
 }

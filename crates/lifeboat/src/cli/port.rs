@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use lifeboat_plan::{BackupId, Manifest, Name, Tier};
 use lifeboat_run::{
-    authenticity::Authenticator,
+    authenticity::{Authenticator, Authenticity},
     backup::Harbour,
     catalog::{Catalog, Item},
     prune::Rules,
@@ -181,6 +181,24 @@ impl Port {
     }
 
     pub fn no_good_backup(&self, catalog: &Catalog, at: Option<DateTime<Utc>>) -> Failure {
+        // Good or not cannot be told of manifests that another key signed.
+        let other_key = catalog
+            .items
+            .iter()
+            .find_map(|item| match &item.authenticity {
+                Authenticity::UnknownKey { key_id } => Some(key_id),
+                _ => None,
+            });
+        if let Some(key_id) = other_key {
+            return Failure::new(
+                Code::WrongKey,
+                format!(
+                    "the backups in {} were signed with another key ({key_id})",
+                    self.place()
+                ),
+                "give the key that they were made with (BACKUP_SIGNING_KEY, BACKUP_ENCRYPTION_KEY, BACKUP_AGE_IDENTITY)",
+            );
+        }
         let (what, hint) = if catalog.items.is_empty() {
             ("there is no backup", "`lifeboat backup` makes one")
         } else if at.is_some() {

@@ -236,8 +236,8 @@ fn look_at_integrity(catalog: &Catalog, port: &Port, findings: &mut Findings) {
         let verified = newest.manifest.verified_at;
         match verified {
             Some(at) if port.now - at <= VERIFIED_AGO_MAX => findings.ok(format!(
-                "the newest backup was read back {} ago",
-                words::age(at, port.now)
+                "the newest backup was read back {}",
+                words::ago(at, port.now)
             )),
             _ => findings.warning(
                 format!("{} was not read back lately", newest.id()),

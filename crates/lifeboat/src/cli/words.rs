@@ -60,6 +60,15 @@ pub fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
+/// The same in a sentence: `5 min ago`, `just now`.
+pub fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match age(at, now).as_str() {
+        "now" => "just now".to_owned(),
+        ahead @ "in the future" => ahead.to_owned(),
+        age => format!("{age} ago"),
+    }
+}
+
 /// A time as the clock on the wall of the configured zone shows it.
 pub fn time(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)

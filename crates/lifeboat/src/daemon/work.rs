@@ -168,15 +168,7 @@ fn back_up(
         only: &[],
         seen: &seen,
     };
-    let report = job::back_up(
-        config,
-        job,
-        &wish,
-        port.harbour(),
-        now,
-        cancel,
-        listener,
-    )?;
+    let report = job::back_up(config, job, &wish, port.harbour(), now, cancel, listener)?;
     Ok(report.outcome())
 }
 
