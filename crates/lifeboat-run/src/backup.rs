@@ -350,9 +350,6 @@ fn afterwards(
     if let Err(error) = state.set_head(&catalog::head_of(manifest)) {
         remark("the chain's head was not noted", error.to_string());
     }
-    if let Err(error) = state.end_run(&manifest.id) {
-        remark("the journal was not closed", error.to_string());
-    }
     let catalog = match Catalog::read(harbour) {
         Ok(catalog) => catalog,
         Err(error) => {
@@ -362,6 +359,7 @@ fn afterwards(
             );
         }
     };
+    let mut clean = true;
     if manifest.is_completed() {
         for tier in promote::tiers_for(&manifest.id, &catalog, order.keep, order.zone) {
             match promote::into_tier(manifest, tier, harbour) {
@@ -372,9 +370,17 @@ fn afterwards(
                     });
                     report.promoted.push(id);
                 }
-                Err(error) => remark(&format!("not kept as {tier}"), error.to_string()),
+                Err(error) => {
+                    remark(&format!("not kept as {tier}"), error.to_string());
+                    clean &= leftovers::take_back(store, &manifest.id.in_tier(tier)).is_ok();
+                }
             }
         }
+    }
+    // Not before: if this is killed in a longer tier, the next run takes away the links that no manifest
+    // speaks of.
+    if clean && let Err(error) = state.end_run(&manifest.id) {
+        remark("the journal was not closed", error.to_string());
     }
     match Catalog::read(harbour).and_then(|catalog| {
         // Remembered before pruning: what is about to go is still there now.

@@ -5,7 +5,7 @@
 
 use crate::{Listener, drop, layout, state::State};
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{BackupId, event::RunEvent};
+use lifeboat_plan::{BackupId, Tier, event::RunEvent};
 use lifeboat_store::{Error, Store};
 
 /// Cleans up after runs that never ended. The caller holds the run lock, so none of them is alive.
@@ -18,8 +18,11 @@ pub fn recover(
     let mut recovered = Vec::new();
     for run in state.open_runs()? {
         let mut removed = Vec::new();
-        if store.head(&layout::manifest(&run.id))?.is_none() {
-            removed = take_back(store, &run.id)?;
+        // Its copies in longer tiers are commits of their own.
+        for id in Tier::ALL.map(|tier| run.id.in_tier(tier)) {
+            if store.head(&layout::manifest(&id))?.is_none() {
+                removed.extend(take_back(store, &id)?);
+            }
         }
         state.end_run(&run.id)?;
         listener.hear(&RunEvent::Recovered {
@@ -42,10 +45,13 @@ pub fn recover(
     Ok(recovered)
 }
 
-/// Removes every object of a backup that was never committed.
+/// Removes every object of a backup that was never committed. A commit that failed may have left its
+/// manifest all the same, so that goes first: no manifest ever promises what is not there.
 pub fn take_back(store: &dyn Store, id: &BackupId) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
-    for object in store.list(&layout::objects_of(id))? {
+    let mut objects = store.list(&layout::objects_of(id))?;
+    objects.sort_by_key(|object| !layout::is_manifest(&object.key));
+    for object in objects {
         store.delete(&object.key)?;
         removed.push(object.key.to_string());
     }
