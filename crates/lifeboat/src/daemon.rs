@@ -14,11 +14,11 @@ use crate::{
     exit::{Code, Failure},
     health::{Health, Promise},
     heartbeat::Heartbeat,
-    http,
+    http, job,
     metrics::{Metrics, NEAR},
 };
 use book::{Book, Entry};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use lifeboat_plan::event::Outcome;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, sync::oneshot};
@@ -126,11 +126,7 @@ impl Daemon {
     /// Once a minute: a sign of life, and whatever is due.
     fn tick(&mut self, now: DateTime<Utc>, wakes: &mpsc::Sender<Wake>) {
         self.health.known().ticked_at = Some(now);
-        let beat = Heartbeat {
-            at: now,
-            since: self.since,
-            pid: std::process::id(),
-        };
+        let beat = Heartbeat::of(&self.health.known(), now);
         if let Err(error) = beat.write(&self.config.near.dir) {
             warn!(%error, "the heartbeat could not be written; is {} writable?", self.config.near.dir.display());
         }
@@ -239,9 +235,7 @@ impl Daemon {
         let mut known = self.health.known();
         known.watching_since = self.book.watching_since();
         let wake = &self.config.wake;
-        let run_max = wake.run_time_max.unwrap_or(Duration::from_secs(6 * 3600)) + wake.jitter_max;
-        known.grace =
-            TimeDelta::from_std(run_max).unwrap_or(TimeDelta::hours(6)) + TimeDelta::hours(1);
+        known.grace = job::grace(wake);
         known.jobs.clear();
         for job in self.config.jobs.iter().filter(|_| wake.enabled) {
             known.jobs.insert(

@@ -1,7 +1,7 @@
 //! One backup of one job, as the command line and the daemon both make it.
 
 use crate::{
-    config::{Config, JobConfig, PruneWhen},
+    config::{Config, JobConfig, PruneWhen, Wake},
     exit::{Code, Failure, Result},
     sources::{self, Seen},
 };
@@ -100,11 +100,17 @@ pub fn freshness(
     since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Freshness {
-    const RUN_TIME_USUAL: Duration = Duration::from_secs(12 * 3600);
-    let wake = &config.wake;
-    let grace = wake.run_time_max.unwrap_or(RUN_TIME_USUAL) + wake.jitter_max;
-    let grace = TimeDelta::from_std(grace).unwrap_or(TimeDelta::days(1));
-    Freshness::of(&job.schedule, newest_good, since, now, grace)
+    match config.wake.enabled {
+        true => Freshness::of(&job.schedule, newest_good, since, now, grace(&config.wake)),
+        false => Freshness::Unscheduled,
+    }
+}
+
+/// What a run may take, with its jitter, before its backup counts as overdue.
+pub fn grace(wake: &Wake) -> TimeDelta {
+    const RUN_TIME_USUAL: Duration = Duration::from_secs(6 * 3600);
+    let run = wake.run_time_max.unwrap_or(RUN_TIME_USUAL) + wake.jitter_max;
+    TimeDelta::from_std(run).unwrap_or(TimeDelta::hours(6)) + TimeDelta::hours(1)
 }
 
 /// The backup that the next one is compared with.
@@ -177,5 +183,29 @@ impl Deadline {
 
     fn has_passed(&self) -> Option<Duration> {
         self.limit.filter(|_| self.passed.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_cancels_what_takes_too_long_and_says_so() {
+        let cancel = Cancel::default();
+        let deadline = Deadline::start(Some(Duration::from_millis(1)), &cancel);
+        while !cancel.is_cancelled() {
+            thread::yield_now();
+        }
+        assert_eq!(deadline.has_passed(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_by_somebody_else_has_not_passed_its_deadline() {
+        let cancel = Cancel::default();
+        let deadline = Deadline::start(Some(Duration::from_secs(3600)), &cancel);
+        cancel.cancel();
+        assert_eq!(deadline.has_passed(), None);
+        assert_eq!(Deadline::start(None, &cancel).has_passed(), None);
     }
 }

@@ -35,6 +35,7 @@ pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
     for warning in &loaded.warnings {
         findings.warning(&warning.what, &warning.hint);
     }
+    try_rights(&mut findings);
     try_sources(&loaded.config, &mut findings);
     try_keys(&loaded.config, &mut findings);
     try_store(&loaded.config, &mut findings);
@@ -87,6 +88,22 @@ fn try_sources(config: &Config, findings: &mut Findings) {
             ),
             "mount the volumes there, read-only",
         );
+    }
+}
+
+/// Bits of `CapEff` in `/proc/self/status`: DAC_OVERRIDE and DAC_READ_SEARCH.
+const MAY_READ_ALL: u64 = 1 << 1 | 1 << 2;
+
+/// Each source is tried with a sample of its entries; this is what holds for the rest.
+fn try_rights(findings: &mut Findings) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let rights = line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    if rights.is_some_and(|bits| bits & MAY_READ_ALL == 0) {
+        findings.ok(format!(
+            "only files that user {} may read can be saved; the capability DAC_READ_SEARCH would open all",
+            rustix::process::geteuid().as_raw()
+        ));
     }
 }
 

@@ -1,73 +1,76 @@
 //! `lifeboat health`: what Docker's HEALTHCHECK asks, in a process of its own beside the daemon.
 //!
-//! Two questions, both needed: has the scheduler given a sign of life lately, and is the newest good backup
-//! of every job as young as its schedule promises? A daemon that lives and backs nothing up is not healthy.
+//! Twice a minute, so it must cost nothing: the heartbeat says all that is needed. Only when that speaks of
+//! a backup that is overdue, the store is asked itself; somebody may have made one by hand.
 
-use super::{port::Port, screen::Screen, words};
+use super::{port::Port, screen::Screen};
 use crate::{
-    config::Loaded,
+    config::{Config, Loaded},
     exit::{Code, Failure, Result},
+    health::{Health, Promise, Verdict},
     heartbeat::Heartbeat,
     job,
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::Freshness;
-use serde_json::{Map, Value, json};
 
 pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
     let dir = &loaded.config.near.dir;
-    let beat = Heartbeat::read(dir).map_err(|error| {
+    let mut beat = Heartbeat::read(dir).map_err(|error| {
         Failure::new(
             Code::Failed,
             format!("no sign of the daemon in {}: {error}", dir.display()),
             "is the daemon running with this BACKUP_DIR? look at its log",
         )
     })?;
-    let port = Port::open(loaded)?;
-    let mut newest_good = Map::new();
-    let mut failure = None;
-    if !beat.is_alive(port.now) {
-        failure = Some(Failure::new(
-            Code::Failed,
-            format!(
-                "the scheduler has been silent for {}",
-                words::age(beat.at, port.now)
-            ),
-            "restart the backup service, and look at its log",
-        ));
-    }
-    let catalog = port.catalog()?;
-    for job in port.jobs() {
-        let newest = job::newest_good(&catalog, job);
-        let at = newest.map(|manifest| manifest.created_at);
-        newest_good.insert(job.name.to_string(), json!(at));
-        let fresh = job::freshness(port.config(), job, at, beat.since, port.now);
-        if !fresh.is_healthy() && failure.is_none() {
-            failure = Some(overdue(job.name.as_str(), fresh, at, &port));
+    let now = Utc::now();
+    let mut verdict = judge(&beat, &loaded.config, now);
+    if !verdict.ok
+        && let Ok(newest) = look(loaded.clone())
+    {
+        for (job, seen) in &mut beat.newest_good {
+            *seen = newest.get(job).copied().flatten();
         }
+        verdict = judge(&beat, &loaded.config, now);
     }
-    let answer = |ok: bool| json!({ "ok": ok, "last_sign_of_life": beat.at, "newest_good": Value::Object(newest_good.clone()) });
-    match failure {
-        Some(failure) => screen.fail_with(failure, &answer(false)),
-        None => {
-            screen.document(&answer(true));
-            screen.line("healthy");
-            Ok(Code::Done)
-        }
-    }
+    let Some(error) = &verdict.error else {
+        screen.document(&verdict);
+        screen.line("healthy");
+        return Ok(Code::Done);
+    };
+    let hint = verdict.hint.unwrap_or("look at the daemon's log");
+    let failure = Failure::new(Code::Failed, error, hint);
+    screen.fail_with(failure, &verdict)
 }
 
-fn overdue(job: &str, fresh: Freshness, newest: Option<DateTime<Utc>>, port: &Port) -> Failure {
-    let last = newest.map_or_else(
-        || "there is none".to_owned(),
-        |at| format!("the newest is of {}", words::time(at, port.zone())),
-    );
-    let what = match fresh {
-        Freshness::Stale { since } => format!(
-            "job {job}: a good backup is overdue since {}; {last}",
-            words::time(since, port.zone())
-        ),
-        _ => format!("job {job}: the newest good backup claims to be from the future; {last}"),
-    };
-    Failure::new(Code::Failed, what, "`lifeboat status` says what went wrong")
+/// By the same rule as the daemon judges itself.
+fn judge(beat: &Heartbeat, config: &Config, now: DateTime<Utc>) -> Verdict {
+    let health = Health::default();
+    let mut known = health.known();
+    known.ticked_at = Some(beat.at);
+    known.watching_since = beat.since;
+    known.grace = job::grace(&config.wake);
+    known.trouble = beat.trouble.clone();
+    for job in &config.jobs {
+        if let Some(newest_good) = beat.newest_good.get(job.name.as_str()) {
+            let promise = Promise {
+                schedule: job.schedule.clone(),
+                newest_good: *newest_good,
+            };
+            known.jobs.insert(job.name.to_string(), promise);
+        }
+    }
+    drop(known);
+    health.verdict(now)
+}
+
+type NewestGood = std::collections::BTreeMap<String, Option<DateTime<Utc>>>;
+
+fn look(loaded: Loaded) -> Result<NewestGood> {
+    let port = Port::open(loaded)?;
+    let catalog = port.catalog()?;
+    let newest = port.jobs().iter().map(|job| {
+        let newest = job::newest_good(&catalog, job);
+        (job.name.to_string(), newest.map(|m| m.created_at))
+    });
+    Ok(newest.collect())
 }

@@ -14,6 +14,7 @@ pub mod words;
 
 pub mod backup;
 pub mod cat;
+pub mod checkup;
 pub mod delete;
 pub mod doctor;
 pub mod finding;

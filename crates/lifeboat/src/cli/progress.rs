@@ -74,52 +74,73 @@ struct Course {
 }
 
 fn draw(events: &Receiver<RunEvent>) {
-    let mut course: Option<Course> = None;
+    let mut picture = Picture::default();
     loop {
         match events.recv_timeout(Duration::from_millis(100)) {
-            Ok(event) => step(&event, &mut course),
+            Ok(event) => picture.step(&event),
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(course) = &course {
+                if let Some(course) = &picture.course {
                     course.bar.tick();
                 }
             }
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    clear(&mut course);
+    picture.clear();
 }
 
-fn step(event: &RunEvent, course: &mut Option<Course>) {
-    match event {
-        RunEvent::SourceStarted { source } => {
-            clear(course);
-            *course = Some(Course::start(source));
-        }
-        RunEvent::Progress {
-            source,
-            plain_bytes,
-            entries,
-        } => {
-            if let Some(course) = course.as_ref().filter(|c| c.source == *source) {
-                course.show(*plain_bytes, *entries);
+#[derive(Default)]
+struct Picture {
+    course: Option<Course>,
+    /// Sources of a backup that are still to be sealed.
+    to_come: usize,
+}
+
+impl Picture {
+    fn step(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Started { sources, .. } => self.to_come = *sources,
+            RunEvent::SourceStarted { source } => self.begin(source),
+            RunEvent::Progress {
+                source,
+                plain_bytes,
+                entries,
+            } => {
+                if let Some(course) = self.course.as_ref().filter(|c| c.source == *source) {
+                    course.show(*plain_bytes, *entries);
+                }
             }
-        }
-        event => {
-            let Some(line) = line(event) else { return };
-            if matches!(event, RunEvent::SourceDone { .. }) {
-                clear(course);
+            RunEvent::SourceDone { .. } | RunEvent::SourceMissed { .. } => {
+                self.clear();
+                self.say(event);
+                // What follows the last one takes about as long, and says nothing until it is over.
+                if self.to_come == 1 {
+                    self.begin("reading back");
+                }
+                self.to_come = self.to_come.saturating_sub(1);
             }
-            match course {
-                Some(course) => course.bar.suspend(|| say(&line)),
-                None => say(&line),
-            }
+            RunEvent::Committed { .. } => self.clear(),
+            event => self.say(event),
         }
     }
-}
 
-fn clear(course: &mut Option<Course>) {
-    if let Some(course) = course.take() {
-        course.bar.finish_and_clear();
+    fn begin(&mut self, what: &str) {
+        self.clear();
+        self.course = Some(Course::start(what));
+    }
+
+    fn say(&self, event: &RunEvent) {
+        let Some(line) = line(event) else { return };
+        match &self.course {
+            Some(course) => course.bar.suspend(|| say(&line)),
+            None => say(&line),
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(course) = self.course.take() {
+            course.bar.finish_and_clear();
+        }
     }
 }
 

@@ -48,24 +48,23 @@ pub fn took(time: Duration) -> String {
     }
 }
 
-/// How long ago: `5 min`, `3 h`, `12 days`; what lies ahead of the clock says so.
+/// How long ago: `12 s`, `5 min`, `3 h`, `12 days`; with a minus what lies ahead of the clock.
 pub fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - at).num_seconds();
-    match seconds {
-        ..-60 => "in the future".to_owned(),
-        -60..60 => "now".to_owned(),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", count(seconds as u64 / 86_400)),
+    let sign = if seconds < 0 { "-" } else { "" };
+    match seconds.unsigned_abs() {
+        seconds @ 0..60 => format!("{sign}{seconds} s"),
+        seconds @ 60..3600 => format!("{sign}{} min", seconds / 60),
+        seconds @ 3600..172_800 => format!("{sign}{} h", seconds / 3600),
+        seconds => format!("{sign}{} days", count(seconds / 86_400)),
     }
 }
 
-/// The same in a sentence: `5 min ago`, `just now`.
+/// The same in a sentence: `5 min ago`.
 pub fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    match age(at, now).as_str() {
-        "now" => "just now".to_owned(),
-        ahead @ "in the future" => ahead.to_owned(),
-        age => format!("{age} ago"),
+    match at > now {
+        true => format!("{} ahead of the clock", age(now, at)),
+        false => format!("{} ago", age(at, now)),
     }
 }
 
@@ -118,11 +117,11 @@ mod tests {
     fn ages_and_durations() {
         let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(100);
         let ago = |seconds| age(now - chrono::TimeDelta::seconds(seconds), now);
-        assert_eq!(ago(5), "now");
+        assert_eq!(ago(5), "5 s");
         assert_eq!(ago(61), "1 min");
         assert_eq!(ago(47 * 3600), "47 h");
         assert_eq!(ago(49 * 3600), "2 days");
-        assert_eq!(ago(-3600), "in the future");
+        assert_eq!(ago(-3600), "-1 h");
         assert_eq!(took(Duration::from_millis(440)), "0.4 s");
         assert_eq!(took(Duration::from_secs(125)), "2 min 5 s");
     }

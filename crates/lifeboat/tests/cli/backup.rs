@@ -1,5 +1,8 @@
 use crate::kit::{Ended, Project, tree};
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, chown},
+};
 
 #[test]
 fn a_backup_prints_its_id_last_and_nothing_else_on_stdout() {
@@ -86,24 +89,24 @@ fn a_source_that_cannot_be_captured_makes_a_partial_backup_and_exit_code_1() {
 #[test]
 fn warnings_end_with_exit_code_3_and_the_id_all_the_same() {
     let project = Project::new();
-    // A file that grows for as long as it is read.
-    project.write("notes/growing", vec![b'x'; 8 << 20]);
-    let path = project.data().join("notes/growing");
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let ended = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut file = fs::File::options().append(true).open(&path).unwrap();
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                std::io::Write::write_all(&mut file, b"more").unwrap();
-            }
-        });
-        let ended = project.run(&["backup"]);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        ended
-    });
+    // Root without capabilities is a user like any other: this file is somebody else's.
+    project.write("notes/private", "not for you");
+    let path = project.data().join("notes/private");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    chown(&path, Some(65_534), Some(65_534)).unwrap();
+    let program = project.command(&["backup"]);
+    let mut command = std::process::Command::new("setpriv");
+    command
+        .args(["--bounding-set=-all", "--inh-caps=-all"])
+        .arg(program.get_program())
+        .args(program.get_args());
+    for (name, value) in program.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let ended = Ended::of(command.output().unwrap());
     ended.expect(3);
     assert!(ended.last_line().starts_with("shop_daily_"));
-    assert!(ended.stderr().contains("growing"), "{}", ended.stderr());
+    assert!(ended.stderr().contains("private"), "{}", ended.stderr());
 }
 
 #[test]

@@ -86,6 +86,34 @@ impl Project {
         Ended(child.wait_with_output().unwrap())
     }
 
+    /// In a name space of mounts of its own, after `mounts` was done there.
+    pub(crate) fn run_in_mounts(&self, mounts: &str, arguments: &[&str]) -> Ended {
+        let line = format!("{mounts} && exec \"$@\"");
+        let program = self.command(arguments);
+        let mut command = Command::new("unshare");
+        command
+            .args(["-m", "sh", "-ec", &line, "sh"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .envs(
+                program
+                    .get_envs()
+                    .map(|(name, value)| (name, value.unwrap_or_default())),
+            )
+            .current_dir(self.root.path())
+            .stdin(Stdio::null());
+        let ended = Ended(command.output().unwrap());
+        let allowed = !ended.stderr().contains("unshare failed");
+        assert!(
+            allowed,
+            "SKIPPED LOUDLY: no mounts on this machine: {}",
+            ended.stderr()
+        );
+        ended
+    }
+
     pub(crate) fn spawn(&self, command: &mut Command) -> Child {
         command
             .stdout(Stdio::piped())

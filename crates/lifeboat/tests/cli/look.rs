@@ -64,7 +64,7 @@ fn a_person_sees_size_age_and_marks() {
     let text = ended.stdout();
     let line = text.lines().find(|line| line.contains(&id)).unwrap();
     assert!(
-        line.contains(" B  now") && line.contains("✓ verified"),
+        line.contains(" B  ") && line.contains("✓ verified"),
         "{line}"
     );
     assert!(text.contains(&format!("newest  {id}")), "{text}");
@@ -167,6 +167,19 @@ fn status_is_urgent_about_a_backup_that_went_missing() {
 }
 
 #[test]
+fn a_source_that_is_in_no_backup_yet_is_named() {
+    let project = Project::new();
+    project.run(&["backup", "--source", "notes"]).expect(0);
+    let ended = project.run(&["status"]);
+    ended.expect(0);
+    let said = "! source photos is in no good backup yet";
+    assert!(ended.stdout().contains(said), "{}", ended.stdout());
+    project.back_up();
+    let ended = project.run(&["status"]);
+    assert!(!ended.stdout().contains("photos"), "{}", ended.stdout());
+}
+
+#[test]
 fn the_plan_tells_what_when_where_and_with_which_settings() {
     let project = Project::new().with("BACKUP_EXCLUDE", "photos");
     let ended = project.run(&["plan", "--json"]);
@@ -223,6 +236,20 @@ fn the_doctor_is_urgent_where_nothing_can_be_written() {
 }
 
 #[test]
+fn the_doctor_warns_of_a_source_that_is_mounted_read_write() {
+    let project = Project::new();
+    project.back_up();
+    let notes = project.data().join("notes").display().to_string();
+    for (how, warned) in [("rw", true), ("ro", false)] {
+        let line = format!("mount --bind {notes} {notes} && mount -o remount,bind,{how} {notes}");
+        let ended = project.run_in_mounts(&line, &["doctor", "--json"]);
+        let findings = ended.json()["findings"].to_string();
+        let said = findings.contains("source notes is mounted read-write");
+        assert_eq!(said, warned, "{how}: {findings}");
+    }
+}
+
+#[test]
 fn health_needs_a_sign_of_life() {
     let project = Project::new();
     project.back_up();
@@ -231,7 +258,7 @@ fn health_needs_a_sign_of_life() {
     assert!(ended.stderr().contains("no sign of the daemon"));
 
     let beat = |at: chrono::DateTime<chrono::Utc>| {
-        let beat = serde_json::json!({ "at": at, "since": at, "pid": 1 });
+        let beat = serde_json::json!({ "at": at, "since": at, "newest_good": { "default": at } });
         let path = project.store().join(".lifeboat/heartbeat.json");
         fs::write(path, beat.to_string()).unwrap();
     };
@@ -240,7 +267,7 @@ fn health_needs_a_sign_of_life() {
     beat(chrono::Utc::now() - chrono::TimeDelta::hours(1));
     let ended = project.run(&["health"]);
     ended.expect(1);
-    assert!(ended.stderr().contains("silent"), "{}", ended.stderr());
+    assert!(ended.stderr().contains("stood still"), "{}", ended.stderr());
 }
 
 #[test]
