@@ -120,7 +120,8 @@ pub fn back_up(
     }
 
     let _lock = state.lock("backup")?;
-    leftovers::recover(store, state, now, listener)?;
+    // An old file that cannot be removed is no reason to make no backup.
+    let left_over = leftovers::recover(store, state, now, listener).err();
     let before = Catalog::read(harbour)?;
     let id = fresh_id(order, &before, store, now)?;
     let run = OpenRun {
@@ -139,8 +140,10 @@ pub fn back_up(
         Ok(manifest) => manifest,
         Err(error) => {
             // The journal entry stays when not everything could be taken back: the next run tries again.
-            leftovers::take_back(store, &id)?;
-            state.end_run(&id)?;
+            // What a person has to hear is what went wrong first.
+            if leftovers::take_back(store, &id).is_ok() {
+                let _ = state.end_run(&id);
+            }
             return Err(error);
         }
     };
@@ -148,7 +151,9 @@ pub fn back_up(
         manifest,
         promoted: Vec::new(),
         pruned: None,
-        afterthoughts: Vec::new(),
+        afterthoughts: Vec::from_iter(left_over.map(|error| {
+            format!("not all that earlier runs left behind could be removed: {error}")
+        })),
         took: begun.elapsed(),
     };
     // The backup is committed. Whatever fails from here on is a remark on it, not its end.
@@ -182,7 +187,7 @@ fn make(
     };
     cancel.check()?;
 
-    let (sequence, previous) = before.next_link(order.name, state.head()?.as_ref());
+    let (sequence, previous) = before.next_link(order.name, state.head(order.name)?.as_ref());
     let mut manifest = Manifest {
         format: manifest::FORMAT,
         id: id.clone(),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No manifest of ours comes near this; what does is not read into memory.
-const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 const CATALOGUE_BYTES_MAX: u64 = 1 << 30;
 
 #[derive(Debug)]
@@ -87,7 +87,13 @@ impl Catalog {
                 continue;
             };
             spoken_for.insert(object.key.clone());
-            let bytes = lifeboat_store::get(store, &object.key, MANIFEST_BYTES_MAX)?;
+            let bytes = match lifeboat_store::get(store, &object.key, MANIFEST_BYTES_MAX) {
+                // Dropped since it was listed; `list` and `health` do not wait for the lock.
+                Err(e) if e.kind() == ErrorKind::NotFound && store.head(&object.key)?.is_none() => {
+                    continue;
+                }
+                read => read?,
+            };
             match Manifest::parse(&bytes) {
                 Ok(manifest)
                     if manifest.id != id
@@ -107,7 +113,10 @@ impl Catalog {
                             missing.push(archive.file.clone());
                             continue;
                         };
-                        if sizes.get(&key) != Some(&archive.size) {
+                        // A listing is no picture of one moment: what it lacks is asked for by name.
+                        if sizes.get(&key) != Some(&archive.size)
+                            && store.head(&key)?.map(|o| o.size) != Some(archive.size)
+                        {
                             missing.push(archive.file.clone());
                         }
                         spoken_for.insert(layout::in_tier(

@@ -7,7 +7,7 @@
 //! Never is there a manifest that promises archives which are not there. During the grace the archives
 //! lie where they always lay, and [`revive`] brings the backup back.
 
-use crate::{backup::Harbour, catalog::Item, layout};
+use crate::{backup::Harbour, catalog::Item, layout, state::State};
 use chrono::{DateTime, TimeDelta, Utc};
 use lifeboat_plan::{BackupId, Manifest};
 use lifeboat_store::{Error, ErrorKind, Store};
@@ -65,13 +65,24 @@ pub fn drop_backup(
 }
 
 /// Finishes what earlier drops began: those whose grace is over, and those that were killed half-way.
-pub fn finish_drops(store: &dyn Store, now: DateTime<Utc>) -> Result<Vec<BackupId>, Error> {
+pub fn finish_drops(
+    store: &dyn Store,
+    state: &State,
+    now: DateTime<Utc>,
+) -> Result<Vec<BackupId>, Error> {
     let mut buried = Vec::new();
     for (id, tombstone) in tombstones(store)? {
         // One that cannot be read stays, and so do its archives: nothing is deleted on a doubt.
-        if tombstone.is_some_and(|t| t.until <= now) {
-            // The manifest may still be there if the drop was killed between its first two steps.
-            store.delete(&layout::manifest(&id))?;
+        let Some(tombstone) = tombstone else { continue };
+        // Killed between its first two steps. The second is done now and not when the grace is over: until
+        // then this backup would be counted on, and nobody would be asked again before it goes.
+        let manifest = layout::manifest(&id);
+        if store.head(&manifest)?.is_some() {
+            store.delete(&manifest)?;
+        }
+        if tombstone.until <= now
+            && let Some(_eviction) = state.evict(&id)?
+        {
             bury(store, &id)?;
             buried.push(id);
         }

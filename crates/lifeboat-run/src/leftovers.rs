@@ -20,7 +20,7 @@ pub fn recover(
         let mut removed = Vec::new();
         // Its copies in longer tiers are commits of their own.
         for id in Tier::ALL.map(|tier| run.id.in_tier(tier)) {
-            if store.head(&layout::manifest(&id))?.is_none() {
+            if !is_committed(store, &id)? {
                 removed.extend(take_back(store, &id)?);
             }
         }
@@ -31,11 +31,11 @@ pub fn recover(
         });
         recovered.push(run.id);
     }
-    drop::finish_drops(store, now)?;
     let swept = store.sweep(false)?;
     let scratch = state.scratch();
     crate::source::sqlite::sweep(&scratch)
         .map_err(|e| Error::io("sweep", scratch.display().to_string(), e))?;
+    drop::finish_drops(store, state, now)?;
     if recovered.is_empty() && !swept.is_empty() {
         listener.hear(&RunEvent::Recovered {
             run: "an upload that never ended".to_owned(),
@@ -45,12 +45,20 @@ pub fn recover(
     Ok(recovered)
 }
 
-/// Removes every object of a backup that was never committed. A commit that failed may have left its
-/// manifest all the same, so that goes first: no manifest ever promises what is not there.
+/// Two questions, because the answer "no" is followed by deletions.
+fn is_committed(store: &dyn Store, id: &BackupId) -> Result<bool, Error> {
+    let manifest = layout::manifest(id);
+    let listed = store.list(manifest.as_str())?;
+    Ok(listed.iter().any(|o| o.key == manifest) || store.head(&manifest)?.is_some())
+}
+
+/// Removes every object of a backup that is none. Its manifest goes first, should it have come to be after
+/// all (a commit whose answer was lost): a manifest never promises archives that are gone.
 pub fn take_back(store: &dyn Store, id: &BackupId) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
+    let manifest = layout::manifest(id);
     let mut objects = store.list(&layout::objects_of(id))?;
-    objects.sort_by_key(|object| !layout::is_manifest(&object.key));
+    objects.sort_by_key(|object| object.key != manifest);
     for object in objects {
         store.delete(&object.key)?;
         removed.push(object.key.to_string());

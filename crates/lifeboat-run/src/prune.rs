@@ -161,7 +161,8 @@ pub fn delete(
     });
     let after = Catalog::read(harbour)?;
     // A gap that a person made on purpose is none: the chain's head goes back to what is there.
-    if let Some(head) = harbour.state.head()?.filter(|head| head.id == *id) {
+    let head = harbour.state.head(id.name())?;
+    if let Some(head) = head.filter(|head| head.id == *id) {
         let newest = after
             .of(id.name())
             .filter(|item| item.manifest.origin.is_none())

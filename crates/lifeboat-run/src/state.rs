@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 const JOURNAL: &str = ".lifeboat/journal/";
 const RUNS: &str = ".lifeboat/runs.json";
-const HEAD: &str = ".lifeboat/head.json";
+const HEADS: &str = ".lifeboat/heads/";
 
 /// No document of ours here comes near this.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
@@ -177,19 +177,20 @@ impl State {
         self.write(RUNS, &runs)
     }
 
-    pub fn head(&self) -> Result<Option<Head>, Error> {
-        self.read(HEAD)
+    /// Every name has a chain of its own.
+    pub fn head(&self, name: &Name) -> Result<Option<Head>, Error> {
+        self.read(&format!("{HEADS}{name}.json"))
     }
 
     pub fn set_head(&self, head: &Head) -> Result<(), Error> {
-        self.write(HEAD, head)
+        self.write(&format!("{HEADS}{}.json", head.id.name()), head)
     }
 
     /// `None` when it is absent, or not what we wrote: state is a memory, never a reason to fail.
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         match lifeboat_store::get(&self.local, &key(name)?, DOCUMENT_BYTES_MAX) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
             Err(e) => Err(e),
         }
     }

@@ -7,12 +7,12 @@ use crate::{
     Cancel, Listener,
     authenticity::Authenticity,
     backup::Harbour,
-    catalog::{Item, Quarantine},
+    catalog::{Item, MANIFEST_BYTES_MAX, Quarantine},
     layout,
     unseal::{self, Depth, UnsealError},
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{BackupId, event::RunEvent};
+use lifeboat_plan::{BackupId, Manifest, event::RunEvent};
 use lifeboat_store::{Error, ErrorKind, Key};
 use serde::Serialize;
 
@@ -40,6 +40,9 @@ impl Checked {
 /// Why it could not be found out whether the backup is whole. Damage is not an error here: it is an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
+    /// Retention or a person dropped it since the catalogue was read.
+    #[error("{0} was dropped meanwhile")]
+    Gone(BackupId),
     /// No key, the wrong one, a store that does not answer, a wish to stop.
     #[error(transparent)]
     Unseal(UnsealError),
@@ -58,6 +61,10 @@ pub fn verify(
 ) -> Result<Checked, VerifyError> {
     let manifest = &item.manifest;
     let _lease = lease_if_writable(harbour, item.id())?;
+    // From here on nobody can drop it; until here somebody may have, and that is no damage.
+    if harbour.store.head(&layout::manifest(item.id()))?.is_none() {
+        return Err(VerifyError::Gone(manifest.id.clone()));
+    }
     let mut checked = Checked {
         id: manifest.id.clone(),
         at: now,
@@ -142,14 +149,24 @@ fn write_down(
     if item.quarantined.is_some() {
         store.delete(&layout::quarantined(id))?;
     }
-    // Evidence is only added to a manifest that can be signed again.
-    let ours = matches!(item.authenticity, Authenticity::Verified)
-        || (matches!(item.authenticity, Authenticity::Unsigned) && !authenticator.signs());
+    // Added to the manifest as it is now: others write down evidence too, and this may have taken hours.
+    let key = layout::manifest(id);
+    let corrupt = |e: String| Error::new(ErrorKind::Corrupt, "read", key.as_str(), e);
+    let bytes = lifeboat_store::get(store, &key, MANIFEST_BYTES_MAX)?;
+    let mut manifest = Manifest::parse(&bytes).map_err(|e| corrupt(e.to_string()))?;
+    let authenticity = authenticator
+        .judge(&bytes, &manifest)
+        .map_err(|e| corrupt(e.to_string()))?;
+    if manifest.core() != item.manifest.core() {
+        return Err(corrupt("it is another one now".to_owned()));
+    }
+    // And only to one that can be signed again.
+    let ours = matches!(authenticity, Authenticity::Verified)
+        || (matches!(authenticity, Authenticity::Unsigned) && !authenticator.signs());
     if ours {
-        let mut manifest = item.manifest.clone();
         manifest.verified_at = Some(now);
         authenticator.sign(&mut manifest);
-        store.replace(&layout::manifest(id), &manifest.to_bytes())?;
+        store.replace(&key, &manifest.to_bytes())?;
     }
     Ok(())
 }

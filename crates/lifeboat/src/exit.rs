@@ -272,6 +272,11 @@ impl From<BackupError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         match error {
+            VerifyError::Gone(_) => Failure::new(
+                Code::NotFound,
+                error.to_string(),
+                "`lifeboat list` shows what is there now",
+            ),
             VerifyError::Unseal(error) => error.into(),
             VerifyError::Store(error) => error.into(),
         }

@@ -3,5 +3,6 @@
 #![expect(clippy::print_stdout, reason = "figures for the reliability page")]
 
 mod every_failure;
+mod meanwhile;
 mod whole;
 mod world;

@@ -234,7 +234,7 @@ fn a_backup_that_vanished_from_the_store_leaves_a_gap_in_the_chain() {
     world.back_up().unwrap();
     world.days_pass(1);
     let newest = world.back_up().unwrap().manifest;
-    let head = world.state.head().unwrap();
+    let head = world.state.head(&world.name).unwrap();
     assert_eq!(world.catalog().chain_gap(head.as_ref()), None);
     for object in world.local.list(&layout::objects_of(&newest.id)).unwrap() {
         world.local.delete(&object.key).unwrap();
@@ -257,7 +257,7 @@ fn deleting_by_hand_leaves_no_gap_and_never_takes_the_last_good_one() {
     assert_eq!(
         world
             .catalog()
-            .chain_gap(world.state.head().unwrap().as_ref()),
+            .chain_gap(world.state.head(&world.name).unwrap().as_ref()),
         None
     );
     let error = prune::delete(&first, none, harbour, world.now, &()).unwrap_err();
@@ -284,7 +284,7 @@ fn what_is_dropped_can_be_revived_during_its_grace_and_is_no_stray() {
     .unwrap();
     assert!(world.catalog().get(&first).is_none());
     assert!(world.catalog().strays.is_empty());
-    lifeboat_run::drop::finish_drops(&world.local, world.now).unwrap();
+    lifeboat_run::drop::finish_drops(&world.local, &world.state, world.now).unwrap();
     lifeboat_run::drop::revive(&world.local, &first).unwrap();
     assert!(world.catalog().get(&first).unwrap().is_good());
 
@@ -298,7 +298,7 @@ fn what_is_dropped_can_be_revived_during_its_grace_and_is_no_stray() {
     .unwrap();
     world.days_pass(2);
     assert_eq!(
-        lifeboat_run::drop::finish_drops(&world.local, world.now).unwrap(),
+        lifeboat_run::drop::finish_drops(&world.local, &world.state, world.now).unwrap(),
         std::slice::from_ref(&first)
     );
     assert!(

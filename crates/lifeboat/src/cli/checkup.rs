@@ -217,12 +217,14 @@ pub fn integrity(catalog: &Catalog, port: &Port, findings: &mut Findings) {
 }
 
 pub fn chain(catalog: &Catalog, port: &Port, findings: &mut Findings) -> Result<()> {
-    let head = port.state().head()?;
-    if let Some(gap) = catalog.chain_gap(head.as_ref()) {
-        findings.urgent(
-            gap,
-            "find out who removed it; if it was you, make a new backup and this goes away",
-        );
+    for job in port.jobs() {
+        let head = port.state().head(&job.backups)?;
+        if let Some(gap) = catalog.chain_gap(head.as_ref()) {
+            findings.urgent(
+                gap,
+                "find out who removed it; if it was you, make a new backup and this goes away",
+            );
+        }
     }
     let gone = catalog.remembered.iter().flatten();
     let gone = gone

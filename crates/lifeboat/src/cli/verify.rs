@@ -12,7 +12,7 @@ use lifeboat_plan::BackupId;
 use lifeboat_run::{
     catalog::{Catalog, Item},
     unseal::Depth,
-    verify::{Checked, verify},
+    verify::{Checked, VerifyError, verify},
 };
 use serde::Serialize;
 
@@ -41,6 +41,10 @@ pub fn run(args: &args::Verify, port: &Port, signals: &Signals, screen: &mut Scr
         );
         let answer = match checked {
             Ok(checked) => Answer::of(checked),
+            Err(VerifyError::Gone(id)) if args.all => {
+                screen.line(format_args!("  {id}  was dropped meanwhile"));
+                continue;
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 if matches!(failure.code, Code::Interrupted) {
