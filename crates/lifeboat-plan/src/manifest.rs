@@ -33,6 +33,10 @@ pub struct Manifest {
     /// The backup written just before this one, as this one's writer saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Link>,
+    /// Only these sources were asked for; empty: all of them. A selection counts for no keep rule and is
+    /// never what `latest` means, because the other sources are missing from it on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selection: Vec<String>,
     /// Set on a copy in a longer tier: the backup whose bytes it shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<BackupId>,
@@ -188,6 +192,11 @@ impl Manifest {
 
     pub fn is_completed(&self) -> bool {
         self.status == Status::Completed
+    }
+
+    /// Everything that there was to capture was captured.
+    pub fn is_full(&self) -> bool {
+        self.is_completed() && self.selection.is_empty()
     }
 
     /// Bytes as stored, over all archives.

@@ -37,7 +37,11 @@ impl Standing {
             id: manifest.id.clone(),
             created_at: manifest.created_at,
             sequence: manifest.sequence,
-            status: manifest.status,
+            // As far as keeping goes, some of the sources are some of the sources, whyever that is.
+            status: match manifest.status {
+                Status::Completed if !manifest.is_full() => Status::Partial,
+                status => status,
+            },
             trusted,
             suspect: last_proof.is_some_and(|proof| !proof.proved),
             keep_until: manifest.keep_until,

@@ -39,6 +39,8 @@ pub struct Order<'a> {
     pub job: &'a str,
     pub kind: BackupType,
     pub sources: &'a [Box<dyn Source>],
+    /// The sources by name, when only these were asked for; empty: all there are.
+    pub selection: &'a [String],
     pub recipe: &'a Recipe,
     /// Read back what was written before calling it a backup.
     pub verify: bool,
@@ -205,6 +207,7 @@ fn make(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         sequence,
         previous,
+        selection: order.selection.to_vec(),
         origin: None,
         keep_until: order.keep_until,
         compose: None,
@@ -365,7 +368,7 @@ fn afterwards(
         }
     };
     let mut clean = true;
-    if manifest.is_completed() {
+    if manifest.is_full() {
         for tier in promote::tiers_for(&manifest.id, &catalog, order.keep, order.zone) {
             match promote::into_tier(manifest, tier, harbour) {
                 Ok(id) => {
@@ -393,7 +396,7 @@ fn afterwards(
     }) {
         Err(error) => remark("the catalogue was not written", error.to_string()),
         Ok(catalog) => {
-            if let (Some(rules), true) = (order.prune, manifest.is_completed()) {
+            if let (Some(rules), true) = (order.prune, manifest.is_full()) {
                 match after_backup(&catalog, rules, order.name, harbour, now, listener) {
                     Ok(done) => report.pruned = Some(done),
                     Err(PruneError::Refused(reason)) => listener.hear(&RunEvent::PruneRefused {

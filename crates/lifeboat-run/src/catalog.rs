@@ -61,7 +61,7 @@ impl Item {
 
     /// Completed, its manifest authentic as far as that can be told, and all of it there.
     pub fn is_good(&self) -> bool {
-        self.manifest.is_completed() && self.is_sound()
+        self.manifest.is_full() && self.is_sound()
     }
 
     /// Nothing speaks against restoring from it.

@@ -56,6 +56,7 @@ pub fn back_up(
         job: job.name.as_str(),
         kind: wish.kind,
         sources: &sources,
+        selection: wish.only,
         recipe: &recipe,
         verify: config.near.verify_after_backup,
         zone: config.wake.zone,

@@ -26,6 +26,7 @@ fn manifest() -> Manifest {
             id: "shop_daily_20251212_020000".parse().unwrap(),
             sha256: "ab".repeat(32),
         }),
+        selection: Vec::new(),
         origin: Some("shop_daily_20251213_020000_2".parse().unwrap()),
         keep_until: Some(at("2025-12-27T01:00:00Z")),
         compose: Some(json!({"services": {"db": {"image": "postgres:17", "a": [1, null, true]}}})),

@@ -117,6 +117,20 @@ fn a_source_that_cannot_be_captured_makes_the_backup_partial_and_prunes_nothing(
 }
 
 #[test]
+fn a_backup_of_some_sources_is_complete_and_stands_for_nothing_else() {
+    let mut world = World::new();
+    let full = world.back_up().unwrap().manifest.id;
+    world.days_pass(1);
+    world.selection = vec!["conf".to_owned()];
+    let report = world
+        .back_up_into(&world.local, &[world.source("conf")])
+        .unwrap();
+    assert_eq!(report.outcome(), Outcome::Ok);
+    assert!(report.promoted.is_empty() && report.pruned.is_none());
+    assert_eq!(world.catalog().latest(&world.name).unwrap().id(), &full);
+}
+
+#[test]
 fn pruning_drops_the_old_ones_and_says_why() {
     let mut world = World::new();
     world.keep.daily.slots = Some(2);

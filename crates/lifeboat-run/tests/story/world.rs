@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) now: DateTime<Utc>,
     pub(crate) keep: KeepRules,
     pub(crate) verify: bool,
+    pub(crate) selection: Vec<String>,
 }
 
 impl World {
@@ -57,6 +58,7 @@ impl World {
             now: Utc.with_ymd_and_hms(2025, 12, 10, 1, 0, 0).unwrap(),
             keep: KeepRules::default(),
             verify: true,
+            selection: Vec::new(),
             dir,
         };
         for (path, content) in [
@@ -122,6 +124,7 @@ impl World {
             job: "default",
             kind: BackupType::Scheduled,
             sources,
+            selection: &self.selection,
             recipe: &recipe,
             verify: self.verify,
             keep: &self.keep,

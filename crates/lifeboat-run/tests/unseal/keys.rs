@@ -161,6 +161,7 @@ fn manifest() -> Manifest {
         version: "0.1.0".to_owned(),
         sequence: 7,
         previous: None,
+        selection: Vec::new(),
         origin: None,
         keep_until: None,
         compose: Some(serde_json::json!({"services": {"db": {"image": "postgres:16", "n": 1.5}}})),

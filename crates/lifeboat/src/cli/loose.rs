@@ -126,6 +126,7 @@ impl Loose {
             version: String::new(),
             sequence: 0,
             previous: None,
+            selection: Vec::new(),
             origin: None,
             keep_until: None,
             compose: None,

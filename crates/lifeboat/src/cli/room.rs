@@ -106,6 +106,7 @@ mod tests {
             version: String::new(),
             sequence: 0,
             previous: None,
+            selection: Vec::new(),
             origin: None,
             keep_until: None,
             compose: None,

@@ -2,9 +2,8 @@
 
 use super::work::Ended;
 use crate::exit::Code;
-use std::pin::pin;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
@@ -25,10 +24,16 @@ pub(super) enum Wake {
 /// The scheduler's own reading of a cron expression differs from ours in what a day of the month *and* a
 /// day of the week mean together, so it is asked for nothing but the beginning of each minute.
 pub(super) async fn start(wakes: mpsc::Sender<Wake>) -> Result<JobScheduler, JobSchedulerError> {
+    // First of all: until somebody listens, a SIGHUP would end the process.
+    match Ears::open() {
+        Ok(ears) => drop(tokio::spawn(ears.listen(wakes.clone()))),
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be heard; `docker stop` will have to kill this process");
+        }
+    }
     let scheduler = JobScheduler::new().await?;
-    let ticks = wakes.clone();
     let every_minute = Job::new_async("0 * * * * *", move |_, _| {
-        let ticks = ticks.clone();
+        let ticks = wakes.clone();
         Box::pin(async move {
             // A full channel means that the daemon is awake anyway.
             let _ = ticks.try_send(Wake::Tick);
@@ -36,33 +41,34 @@ pub(super) async fn start(wakes: mpsc::Sender<Wake>) -> Result<JobScheduler, Job
     })?;
     scheduler.add(every_minute).await?;
     scheduler.start().await?;
-    tokio::spawn(async move {
-        if let Err(error) = signals(wakes).await {
-            tracing::error!(%error, "signals cannot be heard; `docker stop` will have to kill this process");
-        }
-    });
     Ok(scheduler)
 }
 
-async fn signals(wakes: mpsc::Sender<Wake>) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        let wake = {
-            let (terminate, interrupt, hang_up) = (
-                pin!(terminate.recv()),
-                pin!(interrupt.recv()),
-                pin!(hang_up.recv()),
-            );
-            tokio::select! {
-                _ = terminate => Wake::Stop(Code::Terminated),
-                _ = interrupt => Wake::Stop(Code::Interrupted),
-                _ = hang_up => Wake::Reload,
+struct Ears {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Ears {
+    fn open() -> std::io::Result<Self> {
+        Ok(Ears {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn listen(mut self, wakes: mpsc::Sender<Wake>) {
+        loop {
+            let wake = tokio::select! {
+                _ = self.terminate.recv() => Wake::Stop(Code::Terminated),
+                _ = self.interrupt.recv() => Wake::Stop(Code::Interrupted),
+                _ = self.hang_up.recv() => Wake::Reload,
+            };
+            if wakes.send(wake).await.is_err() {
+                return;
             }
-        };
-        if wakes.send(wake).await.is_err() {
-            return Ok(());
         }
     }
 }

@@ -114,6 +114,7 @@ impl Stage {
             keep: &KeepRules::default(),
             zone: chrono_tz::UTC,
             host: &job::host(),
+            selection: &[],
             keep_until: None,
             prune: None,
         };
