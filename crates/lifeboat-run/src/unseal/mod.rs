@@ -1,8 +1,8 @@
 //! The way back: digest → decrypt → decompress → tar, each stage checked to its very end.
 //!
 //! ```text
-//!  store ─▶ read ─┬─▶ SHA-256
-//!                 └─▶ decrypt ─▶ cut ─▶ decompress (one a core) ─▶ XXH3, tar ─▶ files (jobs threads)
+//!  store ─▶ read, SHA-256
+//!             └─▶ decrypt, cut, decompress (one thread a core) ─▶ XXH3, tar ─▶ files (jobs threads)
 //! ```
 //!
 //! Nothing that comes out of here is applied to anything before the end was seen: age gives out

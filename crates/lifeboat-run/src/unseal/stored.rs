@@ -1,15 +1,15 @@
-//! The stored bytes on their way in: read once, and shared with the thread that takes their digest.
+//! The stored bytes on their way in: read once, digested, and passed on.
 //!
 //! ```text
-//!  store ──▶ reader thread ──chunks──▶ Feed (decrypt, decompress …)
-//!                          └─chunks──▶ digest thread (SHA-256, size)
+//!  store ──▶ reader thread (SHA-256, size) ──chunks──▶ Feed (decrypt, decompress …)
 //! ```
+//!
+//! Chunks are large and few: where many others want the cores, it is the waking up that costs time.
 
 use super::Trouble;
-use crate::{Cancel, Cancelled};
+use crate::{Cancel, Cancelled, authenticity::hex};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::{
-    collections::VecDeque,
     io::{self, BufRead, Read},
     sync::{
         Arc,
@@ -18,20 +18,22 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-const CHUNK: usize = 256 * 1024;
-/// Chunks that may wait on either way.
-const AHEAD: usize = 4;
+const CHUNK: usize = 1 << 20;
+/// Chunks that may wait to be read.
+const AHEAD: usize = 6;
 
 /// The stored bytes as the rest of the way back reads them.
 pub(super) struct Feed {
     chunks: Receiver<Chunk>,
-    now: Arc<Vec<u8>>,
+    /// Buffers on their way back to the reader.
+    spare: Sender<Vec<u8>>,
+    now: Vec<u8>,
     position: usize,
     ended: bool,
 }
 
 enum Chunk {
-    Bytes(Arc<Vec<u8>>),
+    Bytes(Vec<u8>),
     Failed(io::Error),
     /// Said aloud, so that a reader that died is not taken for the end.
     End,
@@ -44,8 +46,8 @@ pub(super) struct Stored {
     pub(super) sha256: String,
 }
 
-/// The thread that takes the digest. It goes on to the end also when nobody reads the [`Feed`] any more,
-/// unless this is dropped.
+/// The thread that reads and takes the digest. It goes on to the end also when nobody reads the [`Feed`]
+/// any more, unless this is dropped.
 pub(super) struct Digesting {
     thread: Option<JoinHandle<io::Result<Stored>>>,
     abandoned: Arc<AtomicBool>,
@@ -57,26 +59,23 @@ pub(super) fn feed(
     limit: u64,
     cancel: &Cancel,
 ) -> io::Result<(Feed, Digesting)> {
-    let (to_feed, chunks) = bounded(AHEAD);
-    let (to_digest, digested) = bounded(AHEAD);
+    let (send, chunks) = bounded(AHEAD);
+    let (spare, spared) = bounded(AHEAD + 2);
     let abandoned = Arc::new(AtomicBool::new(false));
     let reading = Reading {
         stored: stored.take(limit),
-        to_feed: Some(to_feed),
-        to_digest,
-        buffers: VecDeque::new(),
+        feed: Some(send),
+        spared,
         abandoned: Arc::clone(&abandoned),
         cancel: cancel.clone(),
     };
-    thread::Builder::new()
+    let thread = thread::Builder::new()
         .name("read".to_owned())
         .spawn(move || reading.run())?;
-    let thread = thread::Builder::new()
-        .name("digest".to_owned())
-        .spawn(move || digest(&digested))?;
     let feed = Feed {
         chunks,
-        now: Arc::default(),
+        spare,
+        now: Vec::new(),
         position: 0,
         ended: false,
     };
@@ -90,94 +89,67 @@ pub(super) fn feed(
 struct Reading {
     stored: io::Take<Box<dyn Read + Send>>,
     /// `None` once nobody listens there.
-    to_feed: Option<Sender<Chunk>>,
-    to_digest: Sender<Chunk>,
-    buffers: VecDeque<Arc<Vec<u8>>>,
+    feed: Option<Sender<Chunk>>,
+    spared: Receiver<Vec<u8>>,
     abandoned: Arc<AtomicBool>,
     cancel: Cancel,
 }
 
 impl Reading {
-    fn run(mut self) {
-        loop {
-            if self.abandoned.load(Ordering::Relaxed) {
-                return;
-            }
-            let next = match self.cancel.check() {
-                Ok(()) => self.next(),
-                Err(cancelled) => Err(io::Error::other(cancelled)),
-            };
-            match next {
-                Ok(bytes) if bytes.is_empty() => return self.say(|| Chunk::End),
-                Ok(bytes) => {
-                    self.say(|| Chunk::Bytes(Arc::clone(&bytes)));
-                    self.buffers.push_back(bytes);
-                }
-                Err(error) => {
-                    let cancelled = error.get_ref().is_some_and(|inner| inner.is::<Cancelled>());
-                    let (kind, text) = (error.kind(), error.to_string());
-                    return self.say(|| {
-                        Chunk::Failed(if cancelled {
-                            io::Error::other(Cancelled)
-                        } else {
-                            io::Error::new(
-                                kind,
-                                Trouble::Reading(io::Error::new(kind, text.clone())),
-                            )
-                        })
+    fn run(mut self) -> io::Result<Stored> {
+        let mut sha256 = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut size = 0;
+        while !self.abandoned.load(Ordering::Relaxed) {
+            match self.next() {
+                Ok(bytes) if bytes.is_empty() => {
+                    self.pass_on(Chunk::End);
+                    return Ok(Stored {
+                        size,
+                        sha256: hex(sha256.finish().as_ref()),
                     });
                 }
+                Ok(bytes) => {
+                    sha256.update(&bytes);
+                    size += bytes.len() as u64;
+                    self.pass_on(Chunk::Bytes(bytes));
+                }
+                Err(error) => {
+                    self.pass_on(Chunk::Failed(same(&error)));
+                    return Err(error);
+                }
             }
         }
+        Err(io::Error::other(Cancelled))
     }
 
-    fn say(&mut self, chunk: impl Fn() -> Chunk) {
-        // The digest first: it must know all that anybody was given.
-        let _ = self.to_digest.send(chunk());
-        if let Some(to_feed) = &self.to_feed
-            && to_feed.send(chunk()).is_err()
+    fn pass_on(&mut self, chunk: Chunk) {
+        if let Some(feed) = &self.feed
+            && feed.send(chunk).is_err()
         {
-            self.to_feed = None;
+            self.feed = None;
         }
     }
 
-    /// A buffer is used again when both sides are done with it.
-    fn next(&mut self) -> io::Result<Arc<Vec<u8>>> {
-        let mut buffer = match self.buffers.pop_front() {
-            Some(old) if Arc::strong_count(&old) == 1 => old,
-            Some(busy) => {
-                // Bounded by what the channels hold.
-                self.buffers.push_front(busy);
-                Arc::default()
-            }
-            None => Arc::default(),
-        };
-        let bytes = Arc::make_mut(&mut buffer);
+    fn next(&mut self) -> io::Result<Vec<u8>> {
+        self.cancel.check().map_err(io::Error::other)?;
+        let mut bytes = self.spared.try_recv().unwrap_or_default();
         bytes.clear();
-        self.stored.by_ref().take(CHUNK as u64).read_to_end(bytes)?;
-        Ok(buffer)
+        self.stored
+            .by_ref()
+            .take(CHUNK as u64)
+            .read_to_end(&mut bytes)
+            .map_err(|error| io::Error::new(error.kind(), Trouble::Reading(error)))?;
+        Ok(bytes)
     }
 }
 
-fn digest(chunks: &Receiver<Chunk>) -> io::Result<Stored> {
-    let mut sha256 = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut size = 0;
-    loop {
-        match chunks.recv() {
-            Ok(Chunk::Bytes(bytes)) => {
-                sha256.update(&bytes);
-                size += bytes.len() as u64;
-            }
-            Ok(Chunk::End) => {
-                return Ok(Stored {
-                    size,
-                    sha256: crate::authenticity::hex(sha256.finish().as_ref()),
-                });
-            }
-            Ok(Chunk::Failed(error)) => return Err(error),
-            Err(_) => return Err(Trouble::died("reader")),
-        }
+/// An error once more, for the second one who must hear it.
+fn same(error: &io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<Cancelled>()) {
+        return io::Error::other(Cancelled);
     }
+    let words = io::Error::new(error.kind(), error.to_string());
+    io::Error::new(error.kind(), Trouble::Reading(words))
 }
 
 impl Digesting {
@@ -185,7 +157,7 @@ impl Digesting {
     pub(super) fn finish(mut self) -> io::Result<Stored> {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(stored)) => stored,
-            _ => Err(Trouble::died("digest")),
+            _ => Err(Trouble::died("reader")),
         }
     }
 }
@@ -201,7 +173,9 @@ impl BufRead for Feed {
         if self.position == self.now.len() && !self.ended {
             match self.chunks.recv() {
                 Ok(Chunk::Bytes(bytes)) => {
-                    self.now = bytes;
+                    let used = std::mem::replace(&mut self.now, bytes);
+                    // The reader may be done already, and want nothing back.
+                    let _ = self.spare.try_send(used);
                     self.position = 0;
                 }
                 Ok(Chunk::End) => self.ended = true,

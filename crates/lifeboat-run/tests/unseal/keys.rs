@@ -217,7 +217,12 @@ fn other_keys_and_no_keys_are_told_apart_from_forgeries() {
     let ours = Authenticator::new(&with_passphrase("correct horse"));
     let theirs = Authenticator::new(&with_passphrase("another"));
     let mut manifest = manifest();
-    assert_eq!(judged(&ours, &manifest.to_bytes()), Authenticity::Unsigned);
+    let nobody = Authenticator::new(&Keyring::none());
+    assert_eq!(
+        judged(&nobody, &manifest.to_bytes()),
+        Authenticity::Unsigned
+    );
+    assert_eq!(judged(&ours, &manifest.to_bytes()), Authenticity::Stripped);
     theirs.sign(&mut manifest);
     let key_id = theirs.key_id().unwrap().to_owned();
     assert_eq!(
@@ -225,7 +230,6 @@ fn other_keys_and_no_keys_are_told_apart_from_forgeries() {
         Authenticity::UnknownKey { key_id }
     );
 
-    let nobody = Authenticator::new(&Keyring::none());
     nobody.sign(&mut manifest);
     assert_eq!(manifest.mac, None);
     assert!(!nobody.signs());
