@@ -17,6 +17,8 @@ trap 'chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"' EXIT
 for variable in $(compgen -e | grep '^BACKUP_' || true); do unset "$variable"; done
 export TZ=UTC BACKUP_NAME=shop BACKUP_SOURCES_DIR=$work/data BACKUP_DIR=$work/backups
 
+[ ! -f .env ] || say "There is a .env here: its settings take part in what follows."
+
 main() {
   sample_tree "$BACKUP_SOURCES_DIR/storage"
   sample_database "$BACKUP_SOURCES_DIR/accounts"
@@ -42,6 +44,7 @@ main() {
   check "kill -9 leaves nothing that looks like a backup" kill_leaves_no_trace
   check "prune --dry-run deletes nothing" prune_plans_only
   check "demo passes" demo_passes
+  check "up.sh keeps a daemon on a host without Docker" up_on_this_host
   checks_done
 }
 
@@ -257,6 +260,20 @@ demo_passes() {
   local started=$SECONDS
   env -u BACKUP_NAME -u BACKUP_SOURCES_DIR -u BACKUP_DIR "$lifeboat" demo >/dev/null
   [ $((SECONDS - started)) -le 10 ]
+}
+
+up_on_this_host() {
+  export LIFEBOAT=$lifeboat LIFEBOAT_STATE=$work/state BACKUP_HTTP_ADDR=off BACKUP_SCHEDULE=@yearly BACKUP_RUN_ON_START=true
+  trap 'scripts/up.sh --host --stop' EXIT
+  fresh_store
+  scripts/up.sh --host
+  local pid
+  pid=$(cat "$work/state/daemon.pid")
+  scripts/up.sh --host | grep -q "runs already (pid $pid)"
+  wait_for 30 "$lifeboat" latest
+  scripts/up.sh --host --stop
+  [ ! -e "/proc/$pid" ]
+  trap - EXIT
 }
 
 main

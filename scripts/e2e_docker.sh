@@ -26,6 +26,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
+[ ! -f .env ] || say "There is a .env here: its settings take part in what follows."
+
 main() {
   mkdir -p "$work/restored"
   check "the classic builder and BuildKit make the same image" both_builders
