@@ -4,6 +4,10 @@
 
 checks_failed=0
 
+# `set -e` ends a shell without a word; this says where.
+set -E
+trap 'echo "stopped at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
+
 check() {
   local name=$1 log rc=0 started=$SECONDS
   shift
