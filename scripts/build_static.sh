@@ -15,7 +15,7 @@ mkdir -p "$out"
 # Copied beside and renamed, so that a running `dist/lifeboat` is never written into.
 cp "${CARGO_TARGET_DIR:-target}/$target/release/lifeboat" "$out/lifeboat.new"
 mv -f "$out/lifeboat.new" "$out/lifeboat"
-if ldd "$out/lifeboat" 2>/dev/null | grep -q '=>'; then
+if ldd "$out/lifeboat" 2>/dev/null | grep '=>' >/dev/null; then
   echo "build_static.sh: $out/lifeboat still wants shared libraries" >&2
   exit 1
 fi

@@ -96,8 +96,8 @@ least_rights() {
   [ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000000004 ]
   [ "$(awk '/^CapBnd/ { print $2 }' "/proc/$pid/status")" = 0000000000000004 ]
   [ "$(awk '/^NoNewPrivs/ { print $2 }' "/proc/$pid/status")" = 1 ]
-  awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep -q '^ro'
-  awk '$5 == "/data/uploads" { print $6 }' "/proc/$pid/mountinfo" | grep -q '^ro'
+  awk '$5 == "/" { print $6 }' "/proc/$pid/mountinfo" | grep '^ro' >/dev/null
+  awk '$5 == "/data/uploads" { print $6 }' "/proc/$pid/mountinfo" | grep '^ro' >/dev/null
 }
 
 lb() { docker compose exec -T backup lifeboat "$@"; }
@@ -137,10 +137,10 @@ scripts_answer() {
   local id
   id=$(cat "$work/id")
   [ "$(scripts/latest_backup.sh | tr -d '\r')" = "$id" ]
-  scripts/list_backups.sh | grep -q "$id"
+  scripts/list_backups.sh | grep "$id" >/dev/null
   scripts/list_backups.sh --json | jq -e --arg id "$id" '.backups[] | select(.id == $id)' >/dev/null
   scripts/backup_status.sh
-  scripts/backup_now.sh --source uploads | tail -n 1 | grep -q "^${project}_daily_"
+  scripts/backup_now.sh --source uploads | tail -n 1 | grep "^${project}_daily_" >/dev/null
 }
 
 restore_by_script() {

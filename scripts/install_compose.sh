@@ -9,7 +9,7 @@ docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1 
 plugins=/usr/local/lib/docker/cli-plugins
 debian_release=trixie
 
-have_v2() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+have_v2() { apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; }
 apt-get -qq update || true
 for package in docker-compose-plugin docker-compose-v2; do
   if have_v2 "$package"; then

@@ -129,7 +129,7 @@ stop_on_host() {
 # The pid is ours only while its program is lifeboat: after a reboot another may have the number.
 running() {
   local pid
-  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'lifeboat daemon'
+  pid=$(cat "$pid_file" 2>/dev/null) && [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep 'lifeboat daemon' >/dev/null
 }
 
 main "$@"
