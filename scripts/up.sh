@@ -37,6 +37,8 @@ start_on_docker() {
     "install the Docker Compose plugin, version 2.24 or later (Debian: docker-compose from trixie on; Ubuntu: docker-compose-v2)"
   docker compose config -q || die "compose.yaml or .env is not right" "the lines above say where"
   build_image
+  # What the tag stood for before is of no use to anyone.
+  docker image prune -f --filter label=lifeboat.sources >/dev/null
   docker compose up -d --no-build backup
   wait_until_healthy
   docker compose exec -T backup lifeboat status || true
