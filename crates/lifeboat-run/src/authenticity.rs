@@ -184,7 +184,9 @@ pub fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        // In lower case, as they were written: any other bit in the file is a changed one.
+        .map(|c| c.to_digit(16).filter(|_| !c.is_ascii_uppercase()))
+        .map(|digit| digit.map(|digit| digit as u8))
         .collect::<Option<_>>()?;
     digits.len().is_multiple_of(2).then(|| {
         digits

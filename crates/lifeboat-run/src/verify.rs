@@ -12,9 +12,11 @@ use crate::{
     unseal::{self, Depth, UnsealError},
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{BackupId, Manifest, event::RunEvent};
-use lifeboat_store::{Error, ErrorKind, Key};
+use lifeboat_plan::{Archive, BackupId, Manifest, event::RunEvent};
+use lifeboat_store::{Error, ErrorKind, Key, Store};
 use serde::Serialize;
+
+const DIGEST_BYTES_MAX: u64 = 4096;
 
 /// What a verification found.
 #[derive(Debug, Clone, Serialize)]
@@ -48,6 +50,9 @@ pub enum VerifyError {
     Unseal(UnsealError),
     #[error(transparent)]
     Store(#[from] Error),
+    /// The archives are as the manifest says, and nothing at hand can tell whether that is ours.
+    #[error("the manifest of {id} was signed with another key ({key_id})")]
+    OtherKey { id: BackupId, key_id: String },
 }
 
 /// Reads all of `item`'s archives, compares them with its manifest, and writes down what it found.
@@ -83,9 +88,8 @@ pub fn verify(
         Authenticity::Forged => checked
             .damage
             .push("its manifest was changed after it was signed".to_owned()),
-        Authenticity::UnknownKey { key_id } => checked.remarks.push(format!(
-            "its manifest was signed with another key ({key_id})"
-        )),
+        // Judged at the end: damage says more.
+        Authenticity::UnknownKey { .. } => {}
     }
     for archive in &manifest.archives {
         cancel.check().map_err(|c| VerifyError::Unseal(c.into()))?;
@@ -103,6 +107,9 @@ pub fn verify(
         match answer {
             Ok(()) => {
                 checked.bytes += archive.size;
+                checked
+                    .remarks
+                    .extend(look_at_digest(item, archive, harbour.store));
                 listener.hear(&RunEvent::Verified {
                     file: archive.file.clone(),
                 });
@@ -116,6 +123,20 @@ pub fn verify(
             Err(error) => return Err(VerifyError::Unseal(error)),
         }
     }
+    if let Authenticity::UnknownKey { key_id } = &item.authenticity
+        && checked.is_whole()
+    {
+        // Whoever replaced the archives would name a key that nobody here has.
+        if harbour.authenticator.signs() {
+            return Err(VerifyError::OtherKey {
+                id: manifest.id.clone(),
+                key_id: key_id.clone(),
+            });
+        }
+        checked.remarks.push(format!(
+            "its manifest was signed with a key ({key_id}), and there is none here to check it"
+        ));
+    }
     // What cannot be written down is a remark: the answer itself stands.
     if let Err(error) = write_down(item, &checked, harbour, now) {
         checked
@@ -123,6 +144,27 @@ pub fn verify(
             .push(format!("this result was not noted: {error}"));
     }
     Ok(checked)
+}
+
+/// The line beside a whole archive says the same as the manifest, for people without Lifeboat. When it
+/// does not, it is written anew: a remark, for nothing that is needed to restore was damaged.
+fn look_at_digest(item: &Item, archive: &Archive, store: &dyn Store) -> Option<String> {
+    if !item.authenticity.is_trusted() {
+        return None;
+    }
+    let file = layout::digest_file(&archive.file);
+    let line = layout::digest_line(&archive.sha256, &archive.file);
+    let key = layout::in_tier(item.manifest.tier, &file);
+    match lifeboat_store::get(store, &key, DIGEST_BYTES_MAX) {
+        Ok(stored) if stored == line.as_bytes() => None,
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
+            Some(format!("{file} could not be read: {error}"))
+        }
+        _ => Some(match store.replace(&key, line.as_bytes()) {
+            Ok(()) => format!("{file} did not say the archive's digest; it was written anew"),
+            Err(error) => format!("{file} does not say the archive's digest: {error}"),
+        }),
+    }
 }
 
 fn write_down(

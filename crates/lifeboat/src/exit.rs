@@ -278,6 +278,11 @@ impl From<VerifyError> for Failure {
                 "`lifeboat list` shows what is there now",
             ),
             VerifyError::Unseal(error) => error.into(),
+            VerifyError::OtherKey { .. } => Failure::new(
+                Code::WrongKey,
+                error.to_string(),
+                "give BACKUP_SIGNING_KEY the key it was made with; if there never was another key, do not trust this backup",
+            ),
             VerifyError::Store(error) => error.into(),
         }
     }
