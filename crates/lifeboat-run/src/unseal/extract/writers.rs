@@ -14,8 +14,10 @@ use std::{
 
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_FILES: usize = 128;
-/// A batch holds its folders open.
+/// A batch holds its folders open, as far as the limit on open files allows.
 const BATCH_FOLDERS: usize = 16;
+/// For everything else that is open meanwhile.
+const OTHER_OPEN_FILES: u64 = 48;
 
 /// A file whose content is in the batch.
 pub(super) struct Small {
@@ -38,6 +40,7 @@ pub(super) struct Writers {
     filling: Batch,
     spare: Vec<Batch>,
     batches: usize,
+    batch_folders: usize,
     send: Sender<Batch>,
     back: Receiver<Batch>,
     failure: Arc<Failure>,
@@ -79,6 +82,7 @@ impl Writers {
             filling: Batch::default(),
             spare: (1..batches).map(|_| Batch::default()).collect(),
             batches,
+            batch_folders: batch_folders(batches),
             send,
             back,
             failure,
@@ -89,7 +93,7 @@ impl Writers {
     pub(super) fn room(&mut self, size: usize) -> Result<Vec<u8>, UnsealError> {
         let is_full = self.filling.data.len() + size > BATCH_BYTES
             || self.filling.files.len() >= BATCH_FILES
-            || self.filling.folders >= BATCH_FOLDERS;
+            || self.filling.folders >= self.batch_folders;
         if is_full {
             self.pass_on()?;
         }
@@ -147,6 +151,14 @@ impl Writers {
             .recv()
             .map_err(|_| Trouble::tell("the archive", Trouble::died("writer")))
     }
+}
+
+fn batch_folders(batches: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit.saturating_sub(OTHER_OPEN_FILES)).unwrap_or(usize::MAX)
+    });
+    (room / batches).clamp(1, BATCH_FOLDERS)
 }
 
 impl Failure {
