@@ -36,6 +36,9 @@ impl Signals {
             .map_err(cannot_listen)?;
         let (mut interrupt, mut terminate) = {
             let _inside = runtime.enter();
+            // Whoever hears it is not killed by it: a limit on file sizes (ulimit -f) is an error of the write.
+            let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+            drop(signal(too_large).map_err(cannot_listen)?);
             (
                 signal(SignalKind::interrupt()).map_err(cannot_listen)?,
                 signal(SignalKind::terminate()).map_err(cannot_listen)?,
