@@ -185,7 +185,7 @@ impl History {
         let kept: BTreeSet<String> = self.ids.difference(&self.doomed).cloned().collect();
         let mut untouched = world.bytes_of(&self.ids);
         untouched.retain(|path, bytes| earlier.get(path) == Some(bytes));
-        for (path, _) in &earlier {
+        for path in earlier.keys() {
             let of_kept = kept.iter().any(|id| path.to_string_lossy().contains(id));
             assert!(
                 !of_kept || untouched.contains_key(path),

@@ -8,5 +8,11 @@
 
 mod world;
 
+mod clock;
+mod flips;
+mod full;
+mod input;
 mod kills;
+mod limits;
+mod locks;
 mod power_cuts;
