@@ -67,19 +67,20 @@ impl Table {
             .iter()
             .map(|column| (column.heading.to_owned(), Paint::Dim))
             .collect();
+        let widths = self.widths();
         std::iter::once(&heading)
             .chain(&self.rows)
-            .map(|row| self.line(row, screen).trim_end().to_owned())
+            .map(|row| self.line(row, &widths, screen).trim_end().to_owned())
             .collect()
     }
 
-    fn line(&self, row: &[(String, Paint)], screen: &Screen) -> String {
+    fn line(&self, row: &[(String, Paint)], widths: &[usize], screen: &Screen) -> String {
         let mut line = String::from(" ");
         for (place, ((cell, paint), column)) in row.iter().zip(&self.columns).enumerate() {
             let width = if place + 1 == self.columns.len() && !column.right {
                 0
             } else {
-                self.width(place)
+                widths[place]
             };
             let gap = " ".repeat(width.saturating_sub(cell.chars().count()));
             let cell = if cell.is_empty() {
@@ -100,12 +101,13 @@ impl Table {
         line
     }
 
-    fn width(&self, column: usize) -> usize {
-        let heading = self.columns[column].heading.chars().count();
-        self.rows
-            .iter()
-            .map(|row| row[column].0.chars().count())
-            .fold(heading, usize::max)
+    /// Of all columns at once: asked for every cell, ten thousand rows would take half a minute.
+    fn widths(&self) -> Vec<usize> {
+        let of_column = |(place, column): (usize, &Column)| {
+            let cells = self.rows.iter().map(|row| row[place].0.chars().count());
+            cells.fold(column.heading.chars().count(), usize::max)
+        };
+        self.columns.iter().enumerate().map(of_column).collect()
     }
 }
 
@@ -119,7 +121,11 @@ mod tests {
         table.row(["a".into(), "1.0 MiB".into(), "x".into()]);
         table.row(["longer\x1b[2J".into(), "2 B".into(), "much longer".into()]);
         let screen = Screen::new(true, true);
-        let lines: Vec<String> = table.rows.iter().map(|r| table.line(r, &screen)).collect();
+        let lines: Vec<String> = table
+            .rows
+            .iter()
+            .map(|r| table.line(r, &table.widths(), &screen))
+            .collect();
         assert_eq!(lines[0], "  a           1.0 MiB  x ");
         assert_eq!(lines[1], "  longer\u{fffd}[2J      2 B  much longer ");
     }
