@@ -24,7 +24,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, sync::oneshot};
 use tracing::{error, info, warn};
 use wakes::Wake;
-use work::{Ended, Running, Task};
+use work::{Ended, Running, Store, Task};
 
 /// Docker kills ten seconds after it has asked to stop.
 const STOPPING_MAX: Duration = Duration::from_secs(8);
@@ -53,6 +53,7 @@ struct Daemon {
     config: Arc<Config>,
     file: Option<PathBuf>,
     since: DateTime<Utc>,
+    store: Store,
     book: Book,
     running: Option<Running>,
     /// Due, and waiting for the run in hand to end.
@@ -74,7 +75,8 @@ impl Daemon {
         let since = Utc::now();
         let config = Arc::new(loaded.config);
         Ok(Daemon {
-            book: Book::open(&config, since),
+            book: Book::open(&config, Store::MayBegin, since),
+            store: Store::MayBegin,
             config,
             file,
             since,
@@ -101,7 +103,7 @@ impl Daemon {
         if self.config.wake.cleanup_on_start {
             self.wait_or_start(Task::CleanUp, &send);
         }
-        if self.config.wake.run_on_start {
+        if self.config.wake.enabled && self.config.wake.run_on_start {
             for job in self.book.job_names() {
                 self.wait_or_start(Task::BackUp { job }, &send);
             }
@@ -127,8 +129,13 @@ impl Daemon {
     fn tick(&mut self, now: DateTime<Utc>, wakes: &mpsc::Sender<Wake>) {
         self.health.known().ticked_at = Some(now);
         let beat = Heartbeat::of(&self.health.known(), now);
-        if let Err(error) = beat.write(&self.config.near.dir) {
+        let beat = beat.write(&self.config.near.dir);
+        if let Err(error) = &beat {
             warn!(%error, "the heartbeat could not be written; is {} writable?", self.config.near.dir.display());
+        }
+        // A store that went away, or one that came back.
+        if beat.is_err() || self.health.known().trouble.is_some() {
+            self.look_around();
         }
         if !self.config.wake.enabled {
             return;
@@ -159,16 +166,19 @@ impl Daemon {
     fn start(&mut self, task: Task, wakes: &mpsc::Sender<Wake>) {
         let now = Utc::now();
         self.book.started(&task, now);
+        let job = task.job().to_owned();
         match Running::start(
             task,
             Arc::clone(&self.config),
+            self.store,
             self.metrics.clone(),
             now,
             wakes.clone(),
         ) {
             Ok(running) => self.running = Some(running),
             Err(error) => {
-                error!(%error, "a run could not be started; the system is out of threads")
+                error!(%error, "a run could not be started; the system is out of threads");
+                self.count(&job, Outcome::Failed, 1, now);
             }
         }
     }
@@ -184,6 +194,7 @@ impl Daemon {
                 Some(ended.took.as_secs_f64()),
                 1,
             );
+            self.book.note(ended.task.job(), outcome, 1, now);
         }
         self.look_around();
         if !self.waiting.is_empty() {
@@ -208,10 +219,11 @@ impl Daemon {
 
     /// Reads what the store holds into health and metrics.
     fn look_around(&mut self) {
-        match work::look(&self.config) {
+        match work::look(&self.config, self.store) {
             Ok(seen) => {
+                self.store = Store::WasThere;
                 self.metrics.remember(&seen.runs);
-                self.metrics.holdings(NEAR, &seen.catalog);
+                self.metrics.holdings(NEAR, &seen.catalog, Utc::now());
                 let mut known = self.health.known();
                 known.trouble = None;
                 for job in &self.config.jobs {
@@ -250,6 +262,7 @@ impl Daemon {
 
     fn tell_next(&self, now: DateTime<Utc>) {
         for (job, next) in self.book.next(now) {
+            let next = next.filter(|_| self.config.wake.enabled);
             self.metrics.next_run(&job, next);
             match next {
                 Some(next) => info!(
@@ -268,8 +281,11 @@ impl Daemon {
         match Config::from_environment(self.file.clone()) {
             Ok(loaded) => {
                 tell_warnings(&loaded);
+                if loaded.config.near.dir != self.config.near.dir {
+                    self.store = Store::MayBegin;
+                }
                 self.config = Arc::new(loaded.config);
-                self.book = Book::open(&self.config, self.since);
+                self.book = Book::open(&self.config, self.store, self.since);
                 self.promise();
                 self.look_around();
                 info!("the configuration was read again");
@@ -301,7 +317,16 @@ impl Daemon {
             }
             None
         });
-        match ended.await {
+        let ended = ended.await;
+        if let Ok(Some(Ended {
+            task,
+            outcome: Some(outcome),
+            ..
+        })) = &ended
+        {
+            self.book.note(task.job(), *outcome, 1, Utc::now());
+        }
+        match ended {
             Ok(Some(ended)) if ended.outcome != Some(Outcome::Aborted) => {
                 info!("stopped; the run in hand had just ended");
                 Code::Done

@@ -87,9 +87,7 @@ impl Config {
 
 /// The newest good backup of a job, rather than its copy in a longer tier.
 pub fn newest_good<'a>(catalog: &'a Catalog, job: &'a JobConfig) -> Option<&'a Manifest> {
-    let good = catalog.of(&job.backups).filter(|item| item.is_good());
-    good.map(|item| &item.manifest)
-        .max_by_key(|manifest| (manifest.created_at, manifest.origin.is_none()))
+    catalog.latest(&job.backups).map(|item| &item.manifest)
 }
 
 /// Is the newest good backup as young as the schedule promises? `since` is when backups began to be

@@ -6,7 +6,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use lifeboat_plan::{BackupId, Manifest, Name, Tier};
+use lifeboat_plan::{BackupId, Manifest, Tier};
 use lifeboat_run::{
     authenticity::{Authenticator, Authenticity},
     backup::Harbour,
@@ -136,13 +136,16 @@ impl Port {
         catalog: &'a Catalog,
         fits: impl Fn(&Item) -> bool,
     ) -> Option<&'a Item> {
-        let ours = |name: &Name| self.jobs().iter().any(|job| job.backups == *name);
-        catalog
-            .items
-            .iter()
-            .filter(|item| ours(&item.manifest.name) && item.is_good() && fits(item))
-            // The backup itself rather than its copy in a longer tier.
-            .max_by_key(|item| (item.manifest.created_at, item.manifest.origin.is_none()))
+        let newest = |job: &JobConfig| {
+            let all = catalog.items.iter();
+            let good = all.filter(|item| item.manifest.name == job.backups && item.is_good());
+            // By the sequence: the clock may have been wrong for a while. And the backup itself rather than
+            // its copy in a longer tier.
+            good.filter(|item| fits(item))
+                .max_by_key(|item| (item.manifest.sequence, item.manifest.origin.is_none()))
+        };
+        let of_all_jobs = self.jobs().iter().filter_map(newest);
+        of_all_jobs.max_by_key(|item| item.manifest.created_at)
     }
 
     /// The backup that `word` means: an id, or `latest`.
@@ -214,12 +217,6 @@ impl Port {
         };
         Failure::new(Code::NotFound, format!("{what} in {}", self.place()), hint)
     }
-}
-
-/// What is remembered beside the backups. Makes the store where there is none.
-pub fn state_of(config: &Config) -> Result<State> {
-    let store = Local::open_or_create(&config.near.dir)?;
-    Ok(State::new(store, config.name.clone()))
 }
 
 /// There is one store in this version.

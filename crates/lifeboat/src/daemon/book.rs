@@ -1,16 +1,16 @@
 //! When each job ran last, and what that makes due: the calendar's memory.
 
-use super::work::Task;
+use super::work::{self, Store, Task};
 use crate::config::{Config, PruneWhen};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use lifeboat_plan::{Anomaly, Due, Schedule, event::Outcome};
 use lifeboat_run::state::State;
+use std::sync::Arc;
 use tracing::{info, warn};
 
 #[derive(Debug)]
 pub(super) struct Book {
-    /// `None` while the store cannot be opened: then only this process remembers.
-    state: Option<State>,
+    config: Arc<Config>,
     watching_since: DateTime<Utc>,
     catch_up: bool,
     jitter_seconds_max: u32,
@@ -35,8 +35,10 @@ pub(super) enum Entry {
 
 impl Book {
     /// What happened before this process is read from the state folder.
-    pub(super) fn open(config: &Config, now: DateTime<Utc>) -> Self {
-        let state = crate::cli::port::state_of(config).ok();
+    pub(super) fn open(config: &Arc<Config>, store: Store, now: DateTime<Utc>) -> Self {
+        let state = work::open(config, store)
+            .ok()
+            .map(|port| port.state().clone());
         let runs = state
             .as_ref()
             .and_then(|state| state.runs().ok())
@@ -74,7 +76,7 @@ impl Book {
             });
         }
         Book {
-            state,
+            config: Arc::clone(config),
             watching_since,
             catch_up: config.wake.catch_up,
             jitter_seconds_max: u32::try_from(config.wake.jitter_max.as_secs()).unwrap_or(u32::MAX),
@@ -97,9 +99,10 @@ impl Book {
     /// What is to be done at `now`. What is told here is not told again.
     pub(super) fn due(&mut self, now: DateTime<Utc>) -> Vec<Entry> {
         let mut entries = Vec::new();
+        let put_off_max = TimeDelta::seconds(self.jitter_seconds_max.into());
         for line in &mut self.lines {
             if let Some(until) = line.put_off {
-                if now >= until {
+                if has_come(until, put_off_max, now) {
                     line.put_off = None;
                     entries.push(Entry::Start(line.task.clone()));
                 }
@@ -160,19 +163,25 @@ impl Book {
         if matches!(task, Task::CleanUp) {
             return;
         }
-        if let Some(state) = &self.state
-            && let Err(error) = state.note_start(task.job(), now)
-        {
+        let noted = self.state().map(|state| state.note_start(task.job(), now));
+        if let Some(Err(error)) = noted {
             warn!(%error, "the start of the run could not be noted");
         }
     }
 
     pub(super) fn note(&self, job: &str, outcome: Outcome, count: u64, now: DateTime<Utc>) {
-        if let Some(state) = &self.state
-            && let Err(error) = state.note_end(job, now, outcome, count)
-        {
+        let noted = self
+            .state()
+            .map(|state| state.note_end(job, now, outcome, count));
+        if let Some(Err(error)) = noted {
             warn!(%error, "the end of the run could not be noted");
         }
+    }
+
+    /// `None` while the store is away: then only this process remembers.
+    fn state(&self) -> Option<State> {
+        let port = work::open(&self.config, Store::WasThere).ok()?;
+        Some(port.state().clone())
     }
 
     pub(super) fn next(&self, now: DateTime<Utc>) -> Vec<(String, Option<DateTime<Utc>>)> {
@@ -188,8 +197,27 @@ impl Book {
     }
 }
 
+/// Also when it is further off than chance ever puts it: the clock has gone back meanwhile.
+fn has_come(until: DateTime<Utc>, put_off_max: TimeDelta, now: DateTime<Utc>) -> bool {
+    now >= until || until - now > put_off_max
+}
+
 /// Any number. Not a secret: it only keeps a fleet from waking all at once.
 fn chance() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_chance_put_off_by_a_minute_does_not_wait_a_year_for_a_clock_that_went_back() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let minute = TimeDelta::minutes(1);
+        assert!(!has_come(now + minute, minute, now));
+        assert!(has_come(now + minute, minute, now + minute));
+        assert!(has_come(now + minute, minute, now - TimeDelta::days(365)));
+    }
 }

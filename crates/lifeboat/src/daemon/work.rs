@@ -62,6 +62,7 @@ impl Running {
     pub(super) fn start(
         task: Task,
         config: Arc<Config>,
+        store: Store,
         metrics: Metrics,
         now: DateTime<Utc>,
         wakes: mpsc::Sender<Wake>,
@@ -75,7 +76,7 @@ impl Running {
             let begun = Instant::now();
             let listener: Vec<Box<dyn Listener>> = vec![Box::new(Narrator), Box::new(metrics)];
             // A bug in a run must not take the daemon with it.
-            let outcome = panic::catch_unwind(AssertUnwindSafe(|| carry_out(&task, &config, now, &cancel, &listener)))
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| carry_out(&task, &config, store, now, &cancel, &listener)))
                 .unwrap_or_else(|_| {
                     error!(job = task.job(), "the run panicked: this is a fault of the program; please report it with the lines above");
                     Some(Outcome::Failed)
@@ -95,6 +96,14 @@ impl Running {
     }
 }
 
+/// A store that was there once is not begun again: an empty folder in its place is the mount point of a
+/// disk that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Store {
+    MayBegin,
+    WasThere,
+}
+
 /// What the store holds and what the state remembers.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -102,8 +111,8 @@ pub(super) struct Seen {
     pub(super) runs: Runs,
 }
 
-pub(super) fn look(config: &Config) -> Result<Seen, Failure> {
-    let port = open(config)?;
+pub(super) fn look(config: &Config, store: Store) -> Result<Seen, Failure> {
+    let port = open(config, store)?;
     Ok(Seen {
         catalog: port.catalog()?,
         runs: port.state().runs()?,
@@ -113,16 +122,17 @@ pub(super) fn look(config: &Config) -> Result<Seen, Failure> {
 fn carry_out(
     task: &Task,
     config: &Config,
+    store: Store,
     now: DateTime<Utc>,
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Option<Outcome> {
-    let done = open(config).and_then(|port| match task {
-        Task::BackUp { job } => back_up(&port, job, now, cancel, listener).map(Some),
+    let done = open(config, store).and_then(|port| match task {
+        Task::BackUp { job } => back_up(&port, job, now, cancel, listener),
         Task::Prune => prune_all(&port, now, listener).map(Some),
         Task::CleanUp => clean_up(&port, now, listener).map(|()| None),
     });
-    let outcome = done.unwrap_or_else(|failure| {
+    done.unwrap_or_else(|failure| {
         let outcome = match failure.code {
             _ if cancel.is_cancelled() && failure.code != Code::Failed => Outcome::Aborted,
             Code::Interrupted | Code::Terminated => Outcome::Aborted,
@@ -140,14 +150,7 @@ fn carry_out(
             error!(job = task.job(), "{detail}");
         }
         (*task != Task::CleanUp).then_some(outcome)
-    });
-    if let Some(outcome) = outcome
-        && let Ok(port) = open(config)
-        && let Err(error) = port.state().note_end(task.job(), Utc::now(), outcome, 1)
-    {
-        error!(%error, "the end of the run could not be noted");
-    }
-    outcome
+    })
 }
 
 fn back_up(
@@ -156,11 +159,11 @@ fn back_up(
     now: DateTime<Utc>,
     cancel: &Cancel,
     listener: &dyn Listener,
-) -> Result<Outcome, Failure> {
+) -> Result<Option<Outcome>, Failure> {
     let config = port.config();
     let Some(job) = config.jobs.iter().find(|j| j.name.as_str() == job) else {
         info!(job, "the job is gone from the configuration");
-        return Ok(Outcome::Ok);
+        return Ok(None);
     };
     let seen = sources::look(&config.sources.dir)?;
     let wish = job::Wish {
@@ -169,7 +172,7 @@ fn back_up(
         seen: &seen,
     };
     let report = job::back_up(config, job, &wish, port.harbour(), now, cancel, listener)?;
-    Ok(report.outcome())
+    Ok(Some(report.outcome()))
 }
 
 fn prune_all(port: &Port, now: DateTime<Utc>, listener: &dyn Listener) -> Result<Outcome, Failure> {
@@ -192,10 +195,15 @@ fn clean_up(port: &Port, now: DateTime<Utc>, listener: &dyn Listener) -> Result<
     Ok(())
 }
 
-fn open(config: &Config) -> Result<Port, Failure> {
-    Port::open_or_create(Loaded {
+/// For one piece of work, never for longer: what is open cannot be unmounted.
+pub(super) fn open(config: &Config, store: Store) -> Result<Port, Failure> {
+    let loaded = Loaded {
         config: config.clone(),
         warnings: Vec::new(),
         effective: Vec::new(),
-    })
+    };
+    match store {
+        Store::MayBegin => Port::open_or_create(loaded),
+        Store::WasThere => Port::open(loaded),
+    }
 }

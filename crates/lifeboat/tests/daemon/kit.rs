@@ -182,6 +182,15 @@ impl Daemon {
         stream
     }
 
+    /// How many files and folders below `path` it has open.
+    pub(crate) fn open_below(&self, path: &Path) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        files
+            .filter_map(|file| fs::read_link(file.unwrap().path()).ok())
+            .filter(|file| file.starts_with(path))
+            .count()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

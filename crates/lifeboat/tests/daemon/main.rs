@@ -202,3 +202,46 @@ fn callers_who_never_finish_asking_do_not_disturb_it() {
     drop(slow);
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn a_store_that_is_unmounted_meanwhile_is_missed_and_not_begun_again_in_the_empty_folder() {
+    let world = World::new();
+    let mut daemon = Daemon::start(&world, &[("BACKUP_RUN_ON_START", "true")]);
+    daemon.wait_for_metric("lifeboat_backups{store=\"near\",tier=\"daily\"} 1");
+    assert_eq!(
+        daemon.open_below(&world.store()),
+        0,
+        "it could not be unmounted"
+    );
+
+    let away = world.path().join("away");
+    fs::rename(world.store(), &away).unwrap();
+    fs::create_dir(world.store()).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_metric("lifeboat_store_up{store=\"near\"} 0");
+    assert_eq!(daemon.get("/readyz").0, 503);
+    assert_eq!(fs::read_dir(world.store()).unwrap().count(), 0);
+
+    fs::remove_dir(world.store()).unwrap();
+    fs::rename(&away, world.store()).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_metric("lifeboat_store_up{store=\"near\"} 1");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn switched_off_it_neither_runs_at_its_start_nor_promises_a_run() {
+    let world = World::new();
+    let off = [("BACKUP_ENABLED", "false"), ("BACKUP_RUN_ON_START", "true")];
+    let mut daemon = Daemon::start(&world, &off);
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log("read again");
+    let (_, page) = daemon.get("/metrics");
+    assert!(
+        !page.contains("lifeboat_next_run_timestamp_seconds{"),
+        "{page}"
+    );
+    daemon.stop(Signal::TERM);
+    assert!(world.backups().is_empty());
+    assert!(!daemon.log().contains("source started"), "{}", daemon.log());
+}
