@@ -391,8 +391,12 @@ fn afterwards(
         remark("the journal was not closed", error.to_string());
     }
     match Catalog::read(harbour).and_then(|catalog| {
-        // Remembered before pruning: what is about to go is still there now.
-        catalog.remember(store).map(|()| catalog)
+        // A loss is remembered until a person says that it is none (`rebuild`): written down as it is, it
+        // would be the truth for the next run, which would prune by what is left.
+        if !catalog.is_short() {
+            catalog.remember(store)?;
+        }
+        Ok(catalog)
     }) {
         Err(error) => remark("the catalogue was not written", error.to_string()),
         Ok(catalog) => {

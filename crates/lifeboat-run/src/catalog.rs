@@ -148,6 +148,7 @@ impl Catalog {
                 }),
             }
         }
+        share_doubts(&mut items, &quarantine);
         // Nothing is a stray that belongs to a backup we do not understand, or to one in its grace.
         let in_grace = crate::drop::in_grace(store)?;
         let accounted: BTreeSet<&BackupId> =
@@ -245,11 +246,42 @@ impl Catalog {
         })
     }
 
+    /// So many of those that the catalogue file lists are not here that something may be wrong with the
+    /// store: a folder that is not mounted, a listing cut short.
+    pub fn is_short(&self) -> bool {
+        let (here, listed) = self.still_here();
+        (listed - here) * 5 > listed
+    }
+
+    /// How many of the backups that the catalogue file lists are here, and how many it lists. Those that
+    /// came since do not make up for those that are gone.
+    pub fn still_here(&self) -> (usize, usize) {
+        let here: BTreeSet<&BackupId> = self
+            .items
+            .iter()
+            .map(Item::id)
+            .chain(self.suspects.iter().map(|suspect| &suspect.id))
+            .collect();
+        let listed = self.remembered.as_deref().unwrap_or_default();
+        let there = listed.iter().filter(|id| here.contains(id)).count();
+        (there, listed.len())
+    }
+
     /// Writes the catalogue file anew.
     pub fn remember(&self, store: &dyn Store) -> Result<(), Error> {
+        self.remember_without(&BTreeSet::new(), store)
+    }
+
+    /// As [`Catalog::remember`], as if those that are about to go had gone.
+    pub fn remember_without(
+        &self,
+        doomed: &BTreeSet<&BackupId>,
+        store: &dyn Store,
+    ) -> Result<(), Error> {
+        let staying = self.items.iter().filter(|i| !doomed.contains(i.id()));
         let cache = Cache {
             format: 1,
-            backups: self.items.iter().map(|item| &item.manifest).collect(),
+            backups: staying.map(|item| &item.manifest).collect(),
         };
         let mut bytes = serde_json::to_vec(&cache)
             .map_err(|e| Error::new(ErrorKind::Other, "write", layout::CATALOGUE, e.to_string()))?;
@@ -305,6 +337,24 @@ impl Catalog {
             found.insert(id, record);
         }
         Ok(found)
+    }
+}
+
+/// A backup and its copies in longer tiers share their bytes where the store can link: damage that was
+/// found in one of them speaks against all, except those that were found whole since.
+fn share_doubts(items: &mut [Item], quarantine: &BTreeMap<BackupId, Quarantine>) {
+    let root = |manifest: &Manifest| manifest.origin.as_ref().unwrap_or(&manifest.id).clone();
+    let mut found: BTreeMap<BackupId, &Quarantine> = BTreeMap::new();
+    for item in items.iter() {
+        if let Some(record) = quarantine.get(item.id()) {
+            found.insert(root(&item.manifest), record);
+        }
+    }
+    for item in items.iter_mut().filter(|i| i.quarantined.is_none()) {
+        let record = found.get(&root(&item.manifest));
+        let doubt = record.filter(|r| item.manifest.verified_at.is_none_or(|at| at <= r.at));
+        item.quarantined =
+            doubt.map(|r| format!("it shares its bytes with one of which: {}", r.reason));
     }
 }
 

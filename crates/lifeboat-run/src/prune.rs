@@ -63,6 +63,10 @@ pub fn plan(
     harbour: Harbour<'_>,
     now: DateTime<Utc>,
 ) -> Result<PrunePlan, PruneError> {
+    if catalog.is_short() {
+        let (listed, expected) = catalog.still_here();
+        return Err(Refusal::ShortListing { listed, expected }.into());
+    }
     let mut backups = catalog.standings();
     for backup in &mut backups {
         backup.leased = harbour.state.is_leased(&backup.id)?;
@@ -100,6 +104,12 @@ pub fn carry_out(
     listener: &dyn Listener,
 ) -> Result<Done, PruneError> {
     let mut done = Done::default();
+    if plan.dropped().is_empty() {
+        return Ok(done);
+    }
+    // Forgotten first: were this killed half-way, what is gone on purpose must not look like a loss.
+    let doomed = plan.dropped().iter().map(|doomed| &doomed.id).collect();
+    catalog.remember_without(&doomed, harbour.store)?;
     for doomed in plan.dropped() {
         let Some(item) = catalog.get(&doomed.id) else {
             continue;
@@ -116,7 +126,7 @@ pub fn carry_out(
             Dropped::InUse => done.in_use.push(doomed.id.clone()),
         }
     }
-    if !done.dropped.is_empty() {
+    if !done.in_use.is_empty() {
         Catalog::read(harbour)?.remember(harbour.store)?;
     }
     Ok(done)

@@ -140,6 +140,14 @@ pub fn plan(item: &Item, wish: Wish) -> Result<RestorePlan, RestoreError> {
         .filter(|a| wish.sources.is_empty() || wish.sources.contains(&a.source))
         .cloned()
         .collect();
+    // Also names that can be no name: those are in no store either.
+    if let Some(gone) = archives.iter().find(|a| item.missing.contains(&a.file)) {
+        return Err(UnsealError::Damaged {
+            file: gone.file.clone(),
+            reason: "it is missing in the store, or cut short".to_owned(),
+        }
+        .into());
+    }
     for archive in &archives {
         if archive.warnings_total > 0 {
             remarks.push(format!(

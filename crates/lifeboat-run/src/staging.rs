@@ -87,9 +87,17 @@ impl Staging {
     fn move_up(self) -> Result<(), RestoreError> {
         let folder = open_folder(&self.path).map_err(failed("open", &self.path))?;
         rustix::fs::syncfs(&folder).map_err(|e| failed("make durable", &self.path)(e.into()))?;
-        for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
-            let entry = entry.map_err(failed("list", &self.path))?;
-            rename(&entry.path(), &self.target.join(entry.file_name()))?;
+        let entries: io::Result<Vec<_>> = fs::read_dir(&self.path)
+            .and_then(|entries| entries.map(|e| Ok(e?.file_name())).collect());
+        let entries = entries.map_err(failed("list", &self.path))?;
+        for (moved, name) in entries.iter().enumerate() {
+            if let Err(error) = rename(&self.path.join(name), &self.target.join(name)) {
+                for name in &entries[..moved] {
+                    // One that cannot go back stays where it was wanted, whole.
+                    let _ = rename(&self.target.join(name), &self.path.join(name));
+                }
+                return Err(error);
+            }
         }
         fs::remove_dir(&self.path).map_err(failed("remove", &self.path))?;
         sync_parent(&self.path)
@@ -151,9 +159,16 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), RestoreError> {
-    use rustix::fs::CWD;
-    rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
-        .map_err(|e| failed("make", to)(e.into()))
+    use rustix::{fs::CWD, io::Errno};
+    let done = match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not known to this file system (NFS, some FUSE): then look first.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::symlink_metadata(to) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(_) => rustix::fs::rename(from, to),
+        },
+        done => done,
+    };
+    done.map_err(|e| failed("make", to)(e.into()))
 }
 
 fn sync_parent(path: &Path) -> Result<(), RestoreError> {

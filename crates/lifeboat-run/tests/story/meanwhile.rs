@@ -4,11 +4,16 @@ use crate::world::World;
 use chrono::TimeDelta;
 use lifeboat_plan::{Name, manifest::Proof};
 use lifeboat_run::{
-    Cancel, catalog::Catalog, drop, layout, leftovers, prune, unseal::Depth, verify,
+    Cancel,
+    catalog::Catalog,
+    drop, layout, leftovers, prune,
+    restore::{self, Wish},
+    unseal::Depth,
+    verify,
     verify::VerifyError,
 };
 use lifeboat_store::{Key, Local, Object, Result, Space, Store, Upload};
-use lifeboat_testkit::{Fault, at_every_step};
+use lifeboat_testkit::{Fault, Mount, at_every_step};
 use std::{fs, io::Read, time::SystemTime};
 
 #[test]
@@ -141,6 +146,152 @@ fn a_verification_keeps_the_evidence_that_others_wrote_meanwhile() {
     assert_eq!(manifest.proofs.len(), 1);
     assert_eq!(manifest.verified_at, Some(later));
     assert!(after.get(&id).unwrap().is_good());
+}
+
+#[test]
+fn copies_that_share_damaged_bytes_count_no_more_than_the_backup_itself() {
+    let mut world = World::signed();
+    world.back_up().unwrap();
+    let first = world
+        .catalog()
+        .latest(&world.name)
+        .unwrap()
+        .manifest
+        .clone();
+    let file = world
+        .store_path()
+        .join("daily")
+        .join(&first.archives[0].file);
+    let whole = fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&file, &damaged).unwrap();
+
+    let harbour = world.harbour(&world.local);
+    let check = |at| {
+        let catalog = world.catalog();
+        let item = catalog.get(&first.id).unwrap();
+        let checked =
+            verify::verify(item, Depth::Digest, harbour, at, &Cancel::default(), &()).unwrap();
+        checked.is_whole()
+    };
+    let later = chrono::Utc::now() + TimeDelta::days(1);
+    assert!(!check(later));
+    let catalog = world.catalog();
+    assert_eq!(catalog.items.len(), 3);
+    assert!(catalog.items.iter().all(|item| !item.is_good()));
+
+    fs::write(&file, &whole).unwrap();
+    assert!(check(later + TimeDelta::days(1)));
+    assert!(world.catalog().items.iter().all(|item| item.is_good()));
+    world.days_pass(3);
+    world.back_up().unwrap();
+}
+
+#[test]
+fn a_store_that_shows_only_half_is_not_pruned_by_what_is_left_at_the_second_look_either() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        world.back_up().unwrap();
+        world.days_pass(1);
+    }
+    let gone = world.dir.path().join("away");
+    fs::create_dir(&gone).unwrap();
+    for item in world.catalog().items.iter().take(6) {
+        let key = layout::manifest(item.id());
+        let name = gone.join(key.file_name());
+        fs::rename(world.store_path().join(key.as_str()), name).unwrap();
+    }
+    world.keep.daily.slots = Some(1);
+    world.keep.daily.keep_min = Some(1);
+    for _ in 0..3 {
+        let report = world.back_up().unwrap();
+        assert!(report.pruned.is_none(), "{:?}", report.pruned);
+        world.days_pass(1);
+    }
+    // A person says that it is right so.
+    world.catalog().remember(&world.local).unwrap();
+    let report = world.back_up().unwrap();
+    assert!(!report.pruned.unwrap().dropped.is_empty());
+}
+
+#[test]
+fn a_prune_that_is_killed_half_way_does_not_look_like_a_loss() {
+    at_every_step(Fault::Denied, |faults| {
+        let mut world = World::new();
+        world.keep.weekly.enabled = false;
+        world.keep.monthly.enabled = false;
+        for _ in 0..6 {
+            world.back_up().unwrap();
+            world.days_pass(1);
+        }
+        world.keep.daily.slots = Some(1);
+        world.keep.daily.keep_min = Some(1);
+        let store = faults.wrap(world.local.clone());
+        let _ = prune::prune(
+            &world.name,
+            &world.rules(),
+            world.harbour(&store),
+            world.now,
+            &(),
+        );
+        assert!(!world.catalog().is_short(), "{:?}", faults.struck());
+    });
+}
+
+#[test]
+fn an_archive_that_is_missing_or_has_no_possible_name_is_refused_before_anything_is_unpacked() {
+    let world = World::new();
+    let id = world.back_up().unwrap().manifest.id;
+    let mut manifest = world.catalog().get(&id).unwrap().manifest.clone();
+    manifest.archives[1].file = "../../etc/passwd".to_owned();
+    world
+        .local
+        .replace(&layout::manifest(&id), &manifest.to_bytes())
+        .unwrap();
+    let catalog = world.catalog();
+    for force in [false, true] {
+        let wish = Wish {
+            target: world.dir.path().join("out"),
+            force,
+            ..Wish::default()
+        };
+        let error = restore::plan(catalog.get(&id).unwrap(), wish).unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
+    }
+}
+
+#[test]
+fn a_restore_into_a_mounted_volume_that_is_stopped_half_way_leaves_it_as_it_was() {
+    let world = World::new();
+    let id = world.back_up().unwrap().manifest.id;
+    let Some(volume) = Mount::tmpfs("size=8m") else {
+        return;
+    };
+    let catalog = world.catalog();
+    let wish = Wish {
+        target: volume.path().to_owned(),
+        ..Wish::default()
+    };
+    let plan = restore::plan(catalog.get(&id).unwrap(), wish).unwrap();
+    for taken in ["conf", "storage"] {
+        fs::write(volume.path().join(taken), "somebody was faster").unwrap();
+        let done = restore::carry_out(
+            &plan,
+            world.harbour(&world.local),
+            "here",
+            world.now,
+            &Cancel::default(),
+            &(),
+        );
+        done.unwrap_err();
+        let left: Vec<_> = fs::read_dir(volume.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [taken]);
+        fs::remove_file(volume.path().join(taken)).unwrap();
+    }
 }
 
 #[test]
