@@ -13,6 +13,7 @@ mod acl;
 mod apply;
 mod folders;
 mod paths;
+mod progress;
 mod writers;
 
 pub use paths::{BadPattern, Paths};
@@ -24,8 +25,9 @@ use super::{
 use crate::{Cancel, Keyring, Listener, source::Notes};
 use apply::Apply;
 use folders::Folders;
-use lifeboat_plan::{Archive, event::RunEvent};
+use lifeboat_plan::Archive;
 use paths::Picked;
+use progress::Progress;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::{collections::HashSet, io::Read, os::fd::OwnedFd, path::Path, sync::Arc, thread};
 use writers::{Small, Writers};
@@ -69,9 +71,6 @@ const SMALL_MAX: u64 = 512 * 1024;
 /// Hard links that may wait for the files that they link to.
 const LINKS_WAITING: usize = 1024;
 
-const PROGRESS_BYTES: u64 = 8 << 20;
-const PROGRESS_ENTRIES: u64 = 500;
-
 /// Extracts the archive `stored` into `staging`: a folder that the caller made for this and nothing
 /// else, on the file system of the target, and removes when this fails. `Ok` means that the stored
 /// bytes, the plain bytes and the entries are all what the manifest says.
@@ -112,13 +111,7 @@ pub fn extract(
             writers,
             links: Links::default(),
             left_out: HashSet::new(),
-            progress: Progress {
-                source: &archive.source,
-                listener,
-                entries: 0,
-                bytes: 0,
-                told: (0, 0),
-            },
+            progress: Progress::new(&archive.source, listener),
         };
         extraction.run()
     })?;
@@ -403,37 +396,5 @@ fn refused(file: &str, action: &'static str, path: &[u8], errno: rustix::io::Err
             reason: format!("two entries have the name {}", shown(path)),
         },
         errno => failed(action, path, errno),
-    }
-}
-
-struct Progress<'a> {
-    source: &'a str,
-    listener: &'a dyn Listener,
-    entries: u64,
-    bytes: u64,
-    told: (u64, u64),
-}
-
-impl Progress<'_> {
-    fn step(&mut self) {
-        self.entries += 1;
-        self.add(0);
-    }
-
-    fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        let (entries, bytes) = self.told;
-        if self.entries >= entries + PROGRESS_ENTRIES || self.bytes >= bytes + PROGRESS_BYTES {
-            self.tell();
-        }
-    }
-
-    fn tell(&mut self) {
-        self.told = (self.entries, self.bytes);
-        self.listener.hear(&RunEvent::Progress {
-            source: self.source.to_owned(),
-            plain_bytes: self.bytes,
-            entries: self.entries,
-        });
     }
 }

@@ -6,11 +6,13 @@
 //! sizes that disagree, extensions that would change the meaning of what follows and are not known,
 //! a stream without its end blocks or with anything after them, and more or fewer entries than were sealed.
 
+mod entry;
 mod header;
 mod names;
 mod pax;
 mod sparse;
 
+pub use entry::{Entry, Kind, Meta};
 pub(super) use names::Names;
 pub use sparse::Segment;
 
@@ -24,62 +26,6 @@ const EXTENSION_MAX: u64 = 4 << 20;
 
 /// What may follow the two end blocks: zeros up to the end of a record, whatever its blocking factor.
 const PADDING_MAX: u64 = 1 << 20;
-
-/// One member of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Relative, without `.`, `..`, empty parts and final slash. Empty: the folder that was sealed itself.
-    pub path: Vec<u8>,
-    pub kind: Kind,
-    pub meta: Meta,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    File {
-        /// Bytes of data in the stream.
-        stored: u64,
-    },
-    /// `stored` bytes of data that belong at `segments` of a file of `size` bytes.
-    Sparse {
-        size: u64,
-        segments: Vec<Segment>,
-        stored: u64,
-    },
-    Folder,
-    /// The target is any text at all; it is never followed here.
-    Symlink {
-        target: Vec<u8>,
-    },
-    /// The target is the path of an earlier entry that is no folder: mostly a file, but links and pipes
-    /// can have several names, too.
-    HardLink {
-        target: Vec<u8>,
-    },
-    Fifo,
-    CharDevice {
-        major: u32,
-        minor: u32,
-    },
-    BlockDevice {
-        major: u32,
-        minor: u32,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Meta {
-    /// Permission bits with setuid, setgid and sticky.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime_seconds: i64,
-    pub mtime_nanos: u32,
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// `SCHILY.acl.access` and `.default`, as text.
-    pub acl_access: Option<Vec<u8>>,
-    pub acl_default: Option<Vec<u8>>,
-}
 
 /// Reads entries one after the other. The data of a file that nobody reads is skipped.
 #[derive(Debug)]
