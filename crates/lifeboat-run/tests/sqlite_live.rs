@@ -15,11 +15,12 @@ fn capture_busy_bank(journal_mode: &str, captures: u32, ballast: u32) -> u32 {
     let bench = Bench::new();
     let bank = Bank::open(&bench.db(), journal_mode, ballast);
     let mut inconsistent = 0;
+    let mut online = 0;
     for _ in 0..captures {
         let acknowledged = bank.acknowledged();
         let captured = bench.capture(&bench.db());
         assert_passed(&captured);
-        assert_eq!(captured.how, How::Online);
+        online += u32::from(captured.how == How::Online);
         if let Err(wrong) = audit(&bench.restore(&captured), acknowledged) {
             eprintln!("{journal_mode}: {wrong}");
             inconsistent += 1;
@@ -27,6 +28,11 @@ fn capture_busy_bank(journal_mode: &str, captures: u32, ballast: u32) -> u32 {
         bank.wait_beyond(bank.acknowledged());
     }
     bank.close();
+    // A writer that a busy machine lets rest for a moment can be copied as it lies; that is not the rule.
+    assert!(
+        online * 2 > captures,
+        "{journal_mode}: {online} of {captures} while it was in use"
+    );
     inconsistent
 }
 

@@ -17,7 +17,10 @@ const KIB_MAX: u64 = 64 << 10;
 #[test]
 #[ignore = "is started by other tests"]
 fn child_process() {
-    let words = fs::read_to_string("recipe").unwrap();
+    // Whoever runs all that is ignored starts it without an order.
+    let Ok(words) = fs::read_to_string("recipe") else {
+        return;
+    };
     let words: Vec<&str> = words.split_whitespace().collect();
     let [compression, level, threads] = words[..] else {
         panic!("{words:?}")

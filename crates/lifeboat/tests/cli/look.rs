@@ -169,14 +169,17 @@ fn status_is_urgent_about_a_backup_that_went_missing() {
 #[test]
 fn a_source_that_is_in_no_backup_yet_is_named() {
     let project = Project::new();
-    project.run(&["backup", "--source", "notes"]).expect(0);
+    project.back_up();
+    let young = project.data().join("letters");
+    fs::create_dir(&young).unwrap();
+    fs::write(young.join("a"), "dear").unwrap();
     let ended = project.run(&["status"]);
     ended.expect(0);
-    let said = "! source photos is in no good backup yet";
+    let said = "! source letters is in no good backup yet";
     assert!(ended.stdout().contains(said), "{}", ended.stdout());
     project.back_up();
     let ended = project.run(&["status"]);
-    assert!(!ended.stdout().contains("photos"), "{}", ended.stdout());
+    assert!(!ended.stdout().contains("letters"), "{}", ended.stdout());
 }
 
 #[test]
