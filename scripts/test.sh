@@ -28,7 +28,7 @@ step_figures() { scripts/reliability.sh; }
 
 step_tests() {
   if have cargo-nextest; then
-    cargo nextest run --workspace --locked --no-tests fail
+    LIFEBOAT_HISTORIES=${LIFEBOAT_HISTORIES:-100000} cargo nextest run --workspace --locked --no-tests fail
   else
     cargo test --workspace --lib --bins --tests --locked --no-fail-fast -- --nocapture
   fi

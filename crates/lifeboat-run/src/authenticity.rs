@@ -32,7 +32,8 @@ pub enum Authenticity {
     Verified,
     /// Written without a secret: anybody could have written it.
     Unsigned,
-    /// Carries no MAC although a secret is at hand: written before there was one, or by somebody else.
+    /// Carries no MAC although the secret at hand would have signed it: written before there was one, or
+    /// by somebody else.
     Stripped,
     /// Signed with a key that is not at hand; says nothing in either direction.
     UnknownKey {
@@ -54,6 +55,9 @@ impl Authenticity {
 pub struct Authenticator {
     /// The first one signs; the others are looked at for manifests of earlier days.
     keys: Vec<Derived>,
+    /// Whoever wrote with our passphrase or signing key had it to sign with too. Not so with an identity:
+    /// the writer may have had its public half only.
+    expects_mac: bool,
 }
 
 struct Derived {
@@ -75,6 +79,7 @@ impl Authenticator {
                     key: OnceLock::new(),
                 })
                 .collect(),
+            expects_mac: keys.signing.is_some() || keys.passphrase.is_some(),
         }
     }
 
@@ -104,7 +109,7 @@ impl Authenticator {
     /// [`Manifest::parse`] made of them.
     pub fn judge(&self, stored: &[u8], manifest: &Manifest) -> Result<Authenticity, ManifestError> {
         let Some(mac) = &manifest.mac else {
-            return Ok(match self.signs() {
+            return Ok(match self.expects_mac {
                 true => Authenticity::Stripped,
                 false => Authenticity::Unsigned,
             });

@@ -1,5 +1,5 @@
 use crate::kit::{Project, backups, tree};
-use std::fs;
+use std::{fs, process::Command};
 
 #[test]
 fn a_flipped_bit_is_found_and_ends_with_13() {
@@ -153,4 +153,34 @@ fn cat_ends_with_13_when_what_it_wrote_was_damaged() {
     let id = project.back_up();
     project.damage("photos");
     project.run(&["cat", &id, "photos"]).expect(13);
+}
+
+/// The sidecar holds public keys only, and so signs nothing; the secret one comes out of its safe to restore.
+#[test]
+fn what_was_sealed_to_a_recipient_is_restored_with_its_identity_alone() {
+    let keygen = |name: &str| {
+        let secret = Command::new("age-keygen").output().unwrap().stdout;
+        let secret = String::from_utf8(secret).unwrap();
+        let public = secret
+            .lines()
+            .find_map(|line| line.strip_prefix("# public key: "));
+        (name.to_owned(), public.unwrap().to_owned(), secret)
+    };
+    let (_, recipient, identity) = keygen("ours");
+    let (_, _, other) = keygen("another");
+    let project = Project::new()
+        .without("BACKUP_ENCRYPTION_KEY")
+        .with("BACKUP_AGE_RECIPIENTS", recipient);
+    project.back_up();
+
+    let project = project
+        .without("BACKUP_AGE_RECIPIENTS")
+        .with("BACKUP_AGE_IDENTITY", other);
+    let out = project.path("out");
+    let restore = ["restore", "latest", "--yes", "--to", out.to_str().unwrap()];
+    project.run(&restore).expect(12);
+    assert!(!out.exists());
+    let project = project.with("BACKUP_AGE_IDENTITY", identity);
+    project.run(&restore).expect(0);
+    assert!(out.join("notes").is_dir());
 }
