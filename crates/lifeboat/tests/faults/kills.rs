@@ -84,7 +84,7 @@ fn killed_after_any_time_it_leaves_whole_backups_only() {
     };
     let begun = Instant::now();
     history.attempt(|world| world.run(&["backup"]));
-    let usual = begun.elapsed().as_micros() as u64;
+    let mut usual = begun.elapsed().as_micros() as u64;
     let mut dice = Dice(0xfeed_beef_0000_0001);
     let mut attempts = 0;
     while history.kills < 60 {
@@ -94,6 +94,7 @@ fn killed_after_any_time_it_leaves_whole_backups_only() {
             "hardly any run lived long enough to be killed"
         );
         let moment = Duration::from_micros(dice.throw(usual));
+        let kills = history.kills;
         history.attempt(|world| {
             let mut command = world.command(&["backup"]);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -102,6 +103,10 @@ fn killed_after_any_time_it_leaves_whole_backups_only() {
             child.kill().unwrap();
             Ended::within(Duration::from_secs(60), child)
         });
+        if history.kills == kills {
+            // It was through before that: the first run had been slower than they usually are.
+            usual = (usual * 7 / 8).max(1000);
+        }
     }
     history.report("program_kills_by_time", 60);
 }
