@@ -66,7 +66,7 @@ fn peak_memory() -> u64 {
 
 #[test]
 #[ignore = "writes several GiB"]
-fn a_gigabyte_takes_little_memory_and_lets_writers_through() {
+fn slow_a_gigabyte_takes_little_memory_and_lets_writers_through() {
     for mode in ["wal", "delete"] {
         let bench = Bench::new();
         let bank = Bank::open(&bench.db(), mode, 1024);

@@ -88,7 +88,7 @@ fn a_hundred_thousand_files_fit_into_the_bound() {
 
 #[test]
 #[ignore = "takes a minute: scripts/test runs it by name"]
-fn v12_a_million_files_in_one_folder_fit_into_the_bound() {
+fn slow_a_million_files_in_one_folder_fit_into_the_bound() {
     let dir = roomy();
     sh(
         "mkdir $1/tree && cd $1/tree && seq -f 'a file with a name of usual length %.0f' 1000000 | xargs -d '\\n' touch",
