@@ -6,6 +6,7 @@
 #
 # The steps that are scripts print PASS, FAIL or SKIP at the start of a line for each thing they tried, and
 # a Rust test that cannot run here prints SKIP: all are counted. With CI=true a missing Docker is a failure.
+# shellcheck disable=SC2317 # the steps are called by their names
 set -uo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
