@@ -222,7 +222,7 @@ survives_kill() {
     docker kill -s KILL "$(docker compose ps -q backup)" >/dev/null
     diff <(echo "$listed") <(backups_in_store)
     docker compose up -d --no-build --force-recreate --wait backup
-    lb backup --source uploads | tail -n 1 >"$work/said"
+    lb backup | tail -n 1 >"$work/said"
     lb verify latest --deep
     [ "$(lb latest | tr -d '\r')" = "$(tr -d '\r' <"$work/said")" ]
   done
