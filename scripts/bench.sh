@@ -3,7 +3,7 @@
 # alternately (A B A B …), and the figure is the median of the pairs' ratios, so that a machine that slows down
 # slows both. Writes the tables into docs/performance.md.
 #
-#   scripts/bench.sh                    about 15 minutes, 12 GB of disk
+#   scripts/bench.sh                    about 20 minutes, 12 GB of disk, 8 GB of memory
 #   scripts/bench.sh --full             also a tree of 1,000,000 files
 #   scripts/bench.sh --small            tiny corpus: does the script work at all
 #   scripts/bench.sh … --print          to the terminal only
@@ -31,10 +31,11 @@ for tool in /usr/bin/time age jq pigz zstd; do have "$tool" || die "$tool is mis
 dir=${BENCH_DIR:-target/bench}
 mkdir -p "$dir"
 dir=$(realpath "$dir")
+on_disk=$dir
 sources=$dir/sources
 for variable in $(compgen -e | grep '^BACKUP_' || true); do unset "$variable"; done
 export TZ=UTC BACKUP_NAME=bench BACKUP_DIR=$dir/store
-trap 'rm -rf "$dir/store" "$dir/stock" "$dir/restic" "$dir/out"' EXIT
+trap 'forget_project; rm -rf "$on_disk/store" "$on_disk/stock" "$on_disk/restic" "$on_disk/out" "${in_memory:-}"' EXIT
 
 main() {
   make_corpus "$megabytes" "$small_files"
@@ -48,6 +49,8 @@ main() {
     printf '| what | against | Lifeboat, s | other, s | ratio (lowest – highest) | MB/s | peak memory, MB |\n|---|---|---:|---:|---:|---:|---:|\n'
   } >"$report"
   throughput
+  without_a_disk
+  databases
   {
     printf '\n| what | time, s | CPU, s | peak memory, MB |\n|---|---:|---:|---:|\n'
     [ -z "$full" ] || million_files
@@ -71,6 +74,8 @@ throughput() {
     'tar \| zstd -T0 -3, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f"
   row "the same, without reading back" "$few" \
     'tar \| zstd -T0 -3, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f" BACKUP_VERIFY_AFTER_BACKUP=false
+  row "the same, both made durable" "$few" \
+    'tar \| zstd -T0 -3, sha256sum, sync' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f && sync $dir/stock/f" BACKUP_VERIFY_AFTER_BACKUP=false
   row "backup, $small_files files of 1.5 kB, zstd 3" "$many" \
     'tar \| zstd -T0 -3, sha256sum' "tar -C $many -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f"
   row "backup, $megabytes MiB, gzip 6" "$few" \
@@ -84,6 +89,68 @@ throughput() {
   fi
   restore_row "restore, $megabytes MiB, zstd 3" "$few"
   restore_row "restore, $small_files files of 1.5 kB, zstd 3" "$many"
+  restore_row "the same, both made durable" "$many" "sync -f $dir/out"
+}
+
+# The same work where nothing waits for a disk: what the programs themselves cost.
+without_a_disk() {
+  if [ "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')" -lt $((megabytes * 4)) ]; then
+    say "SKIP in memory: /dev/shm has no room for it" >&2
+    return
+  fi
+  in_memory=$(mktemp -d /dev/shm/lifeboat-bench.XXXXXX)
+  cp -r "$sources" "$in_memory/sources"
+  dir=$in_memory sources=$in_memory/sources
+  export BACKUP_DIR=$dir/store
+  local few="$sources/few" many="$sources/many"
+  row "in memory: backup, $megabytes MiB, zstd 3, without reading back" "$few" \
+    'tar \| zstd -T0 -3, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f" BACKUP_VERIFY_AFTER_BACKUP=false
+  row "in memory: backup, $small_files files, zstd 3, without reading back" "$many" \
+    'tar \| zstd -T0 -3, sha256sum' "tar -C $many -c . | zstd -q -T0 -3 -o $dir/stock/f && sha256sum $dir/stock/f" BACKUP_VERIFY_AFTER_BACKUP=false
+  row "in memory: backup, $megabytes MiB, zstd 3, age, without reading back" "$few" \
+    'tar \| zstd -T0 -3 \| age, sha256sum' "tar -C $few -c . | zstd -q -T0 -3 | age -r $recipient >$dir/stock/f && sha256sum $dir/stock/f" "BACKUP_AGE_RECIPIENTS=$recipient" BACKUP_VERIFY_AFTER_BACKUP=false
+  restore_row "in memory: restore, $megabytes MiB, zstd 3" "$few"
+  restore_row "in memory: restore, $small_files files, zstd 3" "$many"
+  dir=$on_disk sources=$on_disk/sources
+  export BACKUP_DIR=$dir/store
+  rm -rf "$in_memory"
+}
+
+# Servers of the test bed with one gigabyte each, asked through the engine as a sidecar asks them. The dump tool
+# alone is given the compression that Lifeboat has it use: none before 16, zstd from there on.
+databases() {
+  if ! docker_works || ! docker image inspect lifeboat-bed/postgres:15 lifeboat-bed/postgres:17 >/dev/null 2>&1; then
+    say "SKIP databases: no engine, or no images (docker/test-bed/build.sh)" >&2
+    return
+  fi
+  database 15 --compress=0
+  database 17 --compress=zstd:3
+}
+
+database() { # VERSION OPTION-OF-PG_DUMP
+  local container size ours
+  bench_project=lifeboat-bench-$$
+  container=$bench_project-db-1
+  docker run -d --name "$container" --label "com.docker.compose.project=$bench_project" --label com.docker.compose.service=db \
+    -e POSTGRES_PASSWORD=bench "lifeboat-bed/postgres:$1" >/dev/null
+  until docker exec "$container" pg_isready -q -h 127.0.0.1; do :; done
+  docker/test-bed/big.sh "$container" big >&2
+  size=$(docker exec "$container" psql -U postgres -Atc "select pg_database_size('big')")
+  mkdir -p "$dir/empty" "$dir/stock"
+  ours="env BACKUP_SCOPE=$bench_project BACKUP_SOURCES_DIR=$dir/empty $lifeboat backup --source db.big"
+  pair "PostgreSQL $1, 1 GiB, rows counted, read back" "$size" "pg_dump -Fc $2 to /dev/null, inside" \
+    "rm -rf $dir/store" "$ours" true "docker exec $container pg_dump -U postgres -Fc $2 -f /dev/null big"
+  pair "the same, rows not counted" "$size" "pg_dump -Fc $2 to /dev/null, inside" \
+    "rm -rf $dir/store" "env BACKUP_ROW_COUNT_SECONDS=0 ${ours#env }" true "docker exec $container pg_dump -U postgres -Fc $2 -f /dev/null big"
+  pair "PostgreSQL $1, 1 GiB, rows counted, read back" "$size" 'docker exec pg_dump -Fc > file' \
+    "rm -rf $dir/store" "$ours" true "docker exec $container pg_dump -U postgres -Fc big >$dir/stock/f"
+  forget_project
+}
+
+forget_project() {
+  [ -n "${bench_project:-}" ] || return 0
+  docker ps -aq --filter "label=com.docker.compose.project=$bench_project" | xargs -r docker rm -fv >/dev/null
+  bench_project=
 }
 
 # row WHAT SOURCE AGAINST COMMAND SETTING…
@@ -96,21 +163,21 @@ row() {
     "rm -rf $dir/stock; mkdir $dir/stock" "$other"
 }
 
-restore_row() {
-  local what=$1 source=$2
+restore_row() { # WHAT SOURCE [COMMAND that the other runs at its end]
+  local what=$1 source=$2 then=${3:-true}
   warm "$source"
   rm -rf "$dir/store" "$dir/stock" && mkdir "$dir/stock"
   BACKUP_SOURCES_DIR=$sources BACKUP_INCLUDE=$(basename "$source") "$lifeboat" backup >/dev/null 2>&1
   tar -C "$source" -c . | zstd -q -T0 -3 -o "$dir/stock/f"
   pair "$what" "$source" 'zstd -d \| tar -x' \
     "rm -rf $dir/out" "$lifeboat restore latest --yes --to $dir/out" \
-    "rm -rf $dir/out; mkdir $dir/out" "zstd -dcq $dir/stock/f | tar -C $dir/out -xp"
+    "rm -rf $dir/out; mkdir $dir/out" "zstd -dcq $dir/stock/f | tar -C $dir/out -xp && $then"
 }
 
-# pair WHAT SOURCE AGAINST PREPARE_A COMMAND_A PREPARE_B COMMAND_B: one line of the first table.
+# pair WHAT SOURCE|BYTES AGAINST PREPARE_A COMMAND_A PREPARE_B COMMAND_B: one line of the first table.
 pair() {
   local what=$1 source=$2 against=$3 size n a b
-  size=$(du -sb "$source" | cut -f1)
+  if [ -e "$source" ]; then size=$(du -sb "$source" | cut -f1); else size=$source; fi
   : >"$dir/pairs"
   for ((n = 1; n <= pairs; n++)); do
     printf '%s, %s: %d of %d\n' "$what" "$against" "$n" "$pairs" >&2

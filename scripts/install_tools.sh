@@ -4,10 +4,12 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-# The stock tools that must open our files, tools that inject faults, file systems to be cut off, checks.
+# The stock tools that must open our files, databases to make real dumps of, tools that inject faults, file
+# systems to be cut off, checks, what the images of docker/test-bed are made with.
 packages=(
-  acl age attr btrfs-progs busybox-static bzip2 e2fsprogs jq libarchive-tools libc6-dev libcap2-bin openssl pigz
-  python3-minimal shellcheck sqlite3 strace time util-linux xfsprogs xxhash xz-utils zstd
+  acl age attr btrfs-progs busybox-static bzip2 debian-archive-keyring e2fsprogs faketime jq libarchive-tools
+  libc6-dev libcap2-bin mmdebstrap openssl pigz postgresql python3-minimal redis-server shellcheck sqlite3 strace time
+  util-linux xfsprogs xxhash xz-utils zstd
 )
 
 missing=()
@@ -17,7 +19,8 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
   have apt-get || die "these are missing: ${missing[*]}" "install them with this system's package manager (Debian's names)"
   say "Installing ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@" >/dev/null' sh "${missing[@]}" ||
+  # At that level no service is started: the tests start what they need, for themselves alone.
+  as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@" >/dev/null' sh "${missing[@]}" ||
     die "could not install ${missing[*]}" "apt-get install ${missing[*]}"
 fi
 

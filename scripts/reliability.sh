@@ -33,17 +33,17 @@ figures() {
           if (pair[2] !~ /^-?[0-9]+(\.[0-9]+)?$/) kind = kind " " pair[2]
           else if (what == "") what = pair[1]
         }
-        if (what == "") { print "not a figure: " $0 >"/dev/stderr"; next }
+        if (what == "") { print "not a figure: RELIABILITY " $0 >"/dev/stderr"; bad = 1; next }
         for (i = 1; i <= NF; i++) {
           split($i, pair, "=")
           if (pair[2] !~ /^-?[0-9]+(\.[0-9]+)?$/) continue
           note(what kind "\t" (pair[1] == what ? "" : pair[1]), pair[2] + 0, pair[1])
         }
       }
-      END { for (key in seen) print key "\t" seen[key] }' | LC_ALL=C sort
+      END { for (key in seen) print key "\t" seen[key]; exit bad }' | LC_ALL=C sort
 }
 
-found=$(figures)
+found=$(figures) || die "a test printed a figure that cannot be read" "a figure is KEY=NUMBER; the line is above"
 if [ -z "$found" ]; then
   say "No figures: no test of the last run printed any."
   exit 0

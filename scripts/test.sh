@@ -12,7 +12,7 @@ set -uo pipefail
 . "$(dirname "$0")/common.sh"
 set +e # a failed step must not hide the ones after it
 
-steps=(tools format lint walls tests doctests slow scripts binary e2e engine figures)
+steps=(tools format lint walls tests doctests slow scripts binary bed e2e engine shop figures)
 logs=target/test
 passed=0 failed=0 skipped=0
 summary=()
@@ -22,7 +22,7 @@ step_format() { cargo fmt --all --check; }
 step_lint() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
 step_walls() { cargo deny --log-level error --workspace check bans licenses sources; }
 step_doctests() { cargo test --workspace --doc --locked; }
-step_scripts() { shellcheck -x scripts/*.sh .ci/run docker/*/*.sh; }
+step_scripts() { find scripts docker -name '*.sh' -exec shellcheck -x .ci/run {} +; }
 step_binary() { scripts/build_static.sh; }
 step_e2e() { scripts/e2e.sh; }
 step_figures() { scripts/reliability.sh; }
@@ -44,14 +44,20 @@ step_slow() {
   fi
 }
 
-step_engine() {
+step_bed() { with_engine bed docker/test-bed/build.sh; }
+step_engine() { with_engine engine scripts/e2e_docker.sh; }
+step_shop() { with_engine shop scripts/e2e_shop.sh; }
+
+with_engine() {
+  local name=$1
+  shift
   if compose_works; then
-    scripts/e2e_docker.sh
+    "$@"
   elif [ "${CI:-}" = true ]; then
-    say "FAIL engine: no engine answers here, and CI must not pass without it"
+    say "FAIL $name: no engine answers here, and CI must not pass without it"
     return 1
   else
-    say "SKIP engine: no engine with Compose answers here"
+    say "SKIP $name: no engine with Compose answers here"
   fi
 }
 
@@ -92,7 +98,7 @@ counts() {
       fi
       ;;
     doctests) awk '/^test result:/ { good += $4; bad += $6 } END { print good + 0, bad + 0, 0 }' "$log" ;;
-    e2e | engine) awk '/^PASS / { good++ } /^FAIL / { bad++ } /^SKIP / { left++ } END { print good + 0, bad + 0, left + 0 }' "$log" ;;
+    bed | e2e | engine | shop) awk '/^PASS / { good++ } /^FAIL / { bad++ } /^SKIP / { left++ } END { print good + 0, bad + 0, left + 0 }' "$log" ;;
     *) echo 0 0 0 ;;
   esac
 }

@@ -19,7 +19,7 @@ fi
 pack() {
   install -m 755 "$2" "$root/run.sh"
   tar -C "$root" --numeric-owner --owner=0 --group=0 -c . |
-    docker import -c 'LABEL lifeboat.test=1' -c 'ENV PATH=/bin' -c 'CMD ["/bin/sh", "/run.sh"]' - "$1" >/dev/null
+    docker import -c 'LABEL lifeboat-test=1' -c 'ENV PATH=/bin' -c 'CMD ["/bin/sh", "/run.sh"]' - "$1" >/dev/null
 }
 
 mkdir -p "$root/bin" "$root/tmp" "$root/etc"

@@ -36,8 +36,33 @@ pub enum RunEvent {
         source: String,
         what: String,
     },
+    /// It failed in a way that may pass: it is tried once more.
+    SourceRetried {
+        source: String,
+        reason: String,
+    },
     SourceMissed {
         source: String,
+        reason: String,
+        /// For machines: one of a closed set of words.
+        code: Option<&'static str>,
+    },
+    /// Somebody is asked to hold still.
+    Holding {
+        what: String,
+    },
+    /// It goes on again, exactly as it was.
+    Released {
+        service: String,
+        took: Duration,
+    },
+    /// A run that was killed had left it held; now it goes on again.
+    LetGo {
+        service: String,
+    },
+    /// It could not be put back as it was: somebody has to look.
+    StillHeld {
+        service: String,
         reason: String,
     },
     Verified {

@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod recipe;
 
 pub mod event;
+pub mod hold;
 
 pub mod schedule;
 pub mod zone;
@@ -37,6 +38,7 @@ pub use calendar::{Anomaly, Due};
 pub use clock::{ClockDoubt, ClockEvidence};
 pub use delete::{DeleteRefusal, may_delete};
 pub use freshness::Freshness;
+pub use hold::HoldKind;
 pub use id::{BackupId, IdError, Name};
 pub use keep::{KeepError, KeepRules};
 pub use manifest::{Archive, BackupType, Manifest, Missed, Proof, Status};

@@ -114,6 +114,9 @@ pub struct Archive {
 pub struct Missed {
     pub source: String,
     pub reason: String,
+    /// For machines: one of a closed set of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// Dated evidence of a drill.
@@ -161,6 +164,34 @@ impl Manifest {
         Ok(serde_json::from_slice(bytes)?)
     }
 
+    /// Of a backup that holds nothing yet, made at `at`.
+    pub fn empty(id: BackupId, at: DateTime<Utc>) -> Self {
+        Manifest {
+            format: FORMAT,
+            name: id.name().clone(),
+            tier: id.tier(),
+            id,
+            kind: BackupType::Manual,
+            status: Status::Completed,
+            created_at: at,
+            completed_at: at,
+            host: String::new(),
+            version: String::new(),
+            sequence: 0,
+            previous: None,
+            selection: Vec::new(),
+            origin: None,
+            keep_until: None,
+            compose: None,
+            archives: Vec::new(),
+            missed: Vec::new(),
+            verified_at: None,
+            proofs: Vec::new(),
+            mac: None,
+            more: Map::new(),
+        }
+    }
+
     /// The bytes that are stored: readable, one member a line, ends with a newline.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(&self.value()).expect(PLAIN_JSON);
@@ -201,12 +232,22 @@ impl Manifest {
 
     /// Bytes as stored, over all archives.
     pub fn size(&self) -> u64 {
-        self.archives.iter().map(|archive| archive.size).sum()
+        sum(self.archives.iter().map(|archive| archive.size))
+    }
+
+    /// Bytes of the plain streams, over all archives.
+    pub fn plain_size(&self) -> u64 {
+        sum(self.archives.iter().map(|archive| archive.plain_size))
     }
 
     fn value(&self) -> Value {
         serde_json::to_value(self).expect(PLAIN_JSON)
     }
+}
+
+/// Of figures that a manifest names: they are only claims, and may add up to more than there are numbers.
+pub fn sum(figures: impl Iterator<Item = u64>) -> u64 {
+    figures.fold(0, u64::saturating_add)
 }
 
 /// What may be added to a manifest after its backup was made.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock → clean up after a killed run → read what is there → name the backup → write it into the journal
-//!      → seal every source → read back → manifest (the commit) → longer tiers → prune
+//!      → hold, seal every source, let go → read back → manifest (the commit) → longer tiers → prune
 //! ```
 //!
 //! Up to the manifest nothing of the backup exists for anybody; from there on all of it does. A run that
@@ -10,17 +10,26 @@
 //! entry by which the next one does so. Sources fail one by one: what could be captured is published
 //! as `partial`, which no keep rule counts and after which nothing is pruned.
 
+mod capture;
+mod held;
+
+mod after;
+
+pub(crate) use after::commit;
+pub use capture::Batch;
+
 use crate::{
     Cancel, Cancelled, Keyring, Listener,
     authenticity::Authenticator,
-    catalog::{self, Catalog},
-    layout, leftovers, promote,
-    prune::{self, Occasion, PruneError},
-    seal::{self, Recipe, SealError},
-    source::{Source, SourceError},
+    catalog::Catalog,
+    layout, leftovers, prune,
+    quiesce::{self, Undo},
+    seal::{Recipe, SealError},
     state::{OpenRun, State},
     unseal::{self, Depth, UnsealError},
 };
+use after::afterwards;
+use capture::Catch;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use lifeboat_plan::{
@@ -38,7 +47,13 @@ pub struct Order<'a> {
     /// Which job it is for, in journal and metrics: `default` when there is only one.
     pub job: &'a str,
     pub kind: BackupType,
-    pub sources: &'a [Box<dyn Source>],
+    pub batches: &'a [Batch<'a>],
+    /// How many batches are captured side by side; the memory of a run is shared between them.
+    pub at_once: usize,
+    /// The longest that anybody is held still; `None`: as long as it takes.
+    pub hold_max: Option<Duration>,
+    /// Who can let go what a killed run held.
+    pub undo: Option<&'a dyn Undo>,
     /// The sources by name, when only these were asked for; empty: all there are.
     pub selection: &'a [String],
     pub recipe: &'a Recipe,
@@ -50,6 +65,11 @@ pub struct Order<'a> {
     pub host: &'a str,
     /// Retention leaves it alone until then.
     pub keep_until: Option<DateTime<Utc>>,
+    /// How long to wait before a source that failed in a way that may pass is tried once more; `None`:
+    /// it is not.
+    pub retry: Option<Duration>,
+    /// What runs the sources and of which images: for whoever restores on another host. Holds no secret.
+    pub compose: Option<&'a serde_json::Value>,
     /// What to prune by afterwards; `None` when pruning has a schedule of its own.
     pub prune: Option<&'a prune::Rules>,
 }
@@ -117,13 +137,19 @@ pub fn back_up(
 ) -> Result<Report, BackupError> {
     let begun = Instant::now();
     let Harbour { store, state, .. } = harbour;
-    if order.sources.is_empty() {
+    let sources = order.batches.iter().map(|batch| batch.sources.len()).sum();
+    if sources == 0 {
         return Err(BackupError::NoSources);
     }
 
-    let _lock = state.lock("backup")?;
+    let _lock = state.lock("backup", now)?;
+    let mut remarks = quiesce::put_right(state, order.undo, listener);
     // An old file that cannot be removed is no reason to make no backup.
-    let left_over = leftovers::recover(store, state, now, listener).err();
+    if let Err(error) = leftovers::recover(store, state, now, listener) {
+        remarks.push(format!(
+            "not all that earlier runs left behind could be removed: {error}"
+        ));
+    }
     let before = Catalog::read(harbour)?;
     let id = fresh_id(order, &before, store, now)?;
     let run = OpenRun {
@@ -134,12 +160,15 @@ pub fn back_up(
     state.begin_run(&run)?;
     listener.hear(&RunEvent::Started {
         id: id.clone(),
-        sources: order.sources.len(),
+        sources,
     });
 
-    let made = make(order, harbour, &id, &before, now, cancel, listener);
+    let made = make(order, harbour, &run, &before, begun, cancel, listener);
     let manifest = match made {
-        Ok(manifest) => manifest,
+        Ok((manifest, more)) => {
+            remarks.extend(more);
+            manifest
+        }
         Err(error) => {
             // The journal entry stays when not everything could be taken back: the next run tries again.
             // What a person has to hear is what went wrong first.
@@ -153,9 +182,7 @@ pub fn back_up(
         manifest,
         promoted: Vec::new(),
         pruned: None,
-        afterthoughts: Vec::from_iter(left_over.map(|error| {
-            format!("not all that earlier runs left behind could be removed: {error}")
-        })),
+        afterthoughts: remarks,
         took: begun.elapsed(),
     };
     // The backup is committed. Whatever fails from here on is a remark on it, not its end.
@@ -168,26 +195,31 @@ pub fn back_up(
     Ok(report)
 }
 
-/// Seals, reads back, commits.
+/// Seals, reads back, commits; with remarks on what is not as it should be around the backup.
 fn make(
     order: &Order<'_>,
     harbour: Harbour<'_>,
-    id: &BackupId,
+    run: &OpenRun,
     before: &Catalog,
-    now: DateTime<Utc>,
+    begun: Instant,
     cancel: &Cancel,
     listener: &dyn Listener,
-) -> Result<Manifest, BackupError> {
+) -> Result<(Manifest, Vec<String>), BackupError> {
     let Harbour { store, state, .. } = harbour;
-    let (archives, missed) = seal_all(order, store, id, cancel, listener)?;
+    let id = &run.id;
+    let Catch {
+        archives,
+        missed,
+        remarks,
+    } = capture::capture(order, store, id, cancel, listener)?;
     if archives.is_empty() {
         return Err(BackupError::AllMissed(missed));
     }
-    let verified_at = match order.verify {
-        true => Some(read_back(&archives, id.tier(), harbour, cancel, listener)?),
-        false => None,
-    };
+    if order.verify {
+        read_back(&archives, id.tier(), harbour, cancel, listener)?;
+    }
     cancel.check()?;
+    let completed_at = run.started_at + begun.elapsed();
 
     let (sequence, previous) = before.next_link(order.name, state.head(order.name)?.as_ref());
     let mut manifest = Manifest {
@@ -201,8 +233,8 @@ fn make(
         } else {
             Status::Partial
         },
-        created_at: now,
-        completed_at: Utc::now().max(now),
+        created_at: run.started_at,
+        completed_at,
         host: order.host.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         sequence,
@@ -210,10 +242,10 @@ fn make(
         selection: order.selection.to_vec(),
         origin: None,
         keep_until: order.keep_until,
-        compose: None,
+        compose: order.compose.cloned(),
         archives,
         missed,
-        verified_at,
+        verified_at: order.verify.then_some(completed_at),
         proofs: Vec::new(),
         mac: None,
         more: Default::default(),
@@ -223,81 +255,7 @@ fn make(
         id: id.clone(),
         status: manifest.status,
     });
-    Ok(manifest)
-}
-
-/// Every source into an archive of its own. A source that cannot be captured is missed; a store that
-/// cannot be written to ends the run.
-fn seal_all(
-    order: &Order<'_>,
-    store: &dyn Store,
-    id: &BackupId,
-    cancel: &Cancel,
-    listener: &dyn Listener,
-) -> Result<(Vec<Archive>, Vec<Missed>), BackupError> {
-    let mut archives = Vec::new();
-    let mut missed = Vec::new();
-    for source in order.sources {
-        cancel.check()?;
-        match seal_one(order, source.as_ref(), store, id, cancel, listener) {
-            Ok(archive) => archives.push(archive),
-            Err(SealError::Cancelled(_) | SealError::Source(SourceError::Cancelled)) => {
-                return Err(Cancelled.into());
-            }
-            Err(SealError::Source(error)) => {
-                let reason = error.to_string();
-                listener.hear(&RunEvent::SourceMissed {
-                    source: source.name().to_owned(),
-                    reason: reason.clone(),
-                });
-                missed.push(Missed {
-                    source: source.name().to_owned(),
-                    reason,
-                });
-            }
-            Err(SealError::Sink(error)) => return Err(error.into()),
-            Err(error) => {
-                return Err(BackupError::Seal {
-                    source_name: source.name().to_owned(),
-                    error,
-                });
-            }
-        }
-    }
-    Ok((archives, missed))
-}
-
-fn seal_one(
-    order: &Order<'_>,
-    source: &dyn Source,
-    store: &dyn Store,
-    id: &BackupId,
-    cancel: &Cancel,
-    listener: &dyn Listener,
-) -> Result<Archive, SealError> {
-    let begun = Instant::now();
-    let recipe = order.recipe;
-    let file = layout::archive_file(id, source, recipe.compression, recipe.seal.encryption());
-    listener.hear(&RunEvent::SourceStarted {
-        source: source.name().to_owned(),
-    });
-    let upload = store.begin(&layout::in_tier(id.tier(), &file))?;
-    let sealed = seal::seal(source, recipe, upload, cancel, listener)?;
-    let archive = sealed.into_archive(source, file);
-    let digest = layout::digest_line(&archive.sha256, &archive.file);
-    lifeboat_store::put(
-        store,
-        &layout::in_tier(id.tier(), &layout::digest_file(&archive.file)),
-        digest.as_bytes(),
-    )?;
-    listener.hear(&RunEvent::SourceDone {
-        source: archive.source.clone(),
-        plain_bytes: archive.plain_size,
-        stored_bytes: archive.size,
-        entries: archive.entries,
-        took: begun.elapsed(),
-    });
-    Ok(archive)
+    Ok((manifest, remarks))
 }
 
 /// Reads every archive from the store again: its digest always, its content to the very end when a key
@@ -309,7 +267,7 @@ fn read_back(
     harbour: Harbour<'_>,
     cancel: &Cancel,
     listener: &dyn Listener,
-) -> Result<DateTime<Utc>, BackupError> {
+) -> Result<(), BackupError> {
     for archive in archives {
         let depth = match harbour.keys.opens(archive.encryption) {
             true => Depth::Deep,
@@ -329,107 +287,7 @@ fn read_back(
             file: archive.file.clone(),
         });
     }
-    Ok(Utc::now())
-}
-
-/// From the moment this returns the backup exists.
-pub(crate) fn commit(manifest: &mut Manifest, harbour: Harbour<'_>) -> Result<(), Error> {
-    harbour.authenticator.sign(manifest);
-    lifeboat_store::put(
-        harbour.store,
-        &layout::manifest(&manifest.id),
-        &manifest.to_bytes(),
-    )?;
     Ok(())
-}
-
-fn afterwards(
-    order: &Order<'_>,
-    harbour: Harbour<'_>,
-    now: DateTime<Utc>,
-    report: &mut Report,
-    listener: &dyn Listener,
-) {
-    let Harbour { store, state, .. } = harbour;
-    let manifest = &report.manifest;
-    let mut remark =
-        |what: &str, error: String| report.afterthoughts.push(format!("{what}: {error}"));
-
-    if let Err(error) = state.set_head(&catalog::head_of(manifest)) {
-        remark("the chain's head was not noted", error.to_string());
-    }
-    let catalog = match Catalog::read(harbour) {
-        Ok(catalog) => catalog,
-        Err(error) => {
-            return remark(
-                "the store could not be read after the backup",
-                error.to_string(),
-            );
-        }
-    };
-    let mut clean = true;
-    if manifest.is_full() {
-        for tier in promote::tiers_for(&manifest.id, &catalog, order.keep, order.zone) {
-            match promote::into_tier(manifest, tier, harbour) {
-                Ok(id) => {
-                    listener.hear(&RunEvent::Promoted {
-                        id: manifest.id.clone(),
-                        tier,
-                    });
-                    report.promoted.push(id);
-                }
-                Err(error) => {
-                    remark(&format!("not kept as {tier}"), error.to_string());
-                    clean &= leftovers::take_back(store, &manifest.id.in_tier(tier)).is_ok();
-                }
-            }
-        }
-    }
-    // Not before: if this is killed in a longer tier, the next run takes away the links that no manifest
-    // speaks of.
-    if clean && let Err(error) = state.end_run(&manifest.id) {
-        remark("the journal was not closed", error.to_string());
-    }
-    match Catalog::read(harbour).and_then(|catalog| {
-        // A loss is remembered until a person says that it is none (`rebuild`): written down as it is, it
-        // would be the truth for the next run, which would prune by what is left.
-        if !catalog.is_short() {
-            catalog.remember(store)?;
-        }
-        Ok(catalog)
-    }) {
-        Err(error) => remark("the catalogue was not written", error.to_string()),
-        Ok(catalog) => {
-            if let (Some(rules), true) = (order.prune, manifest.is_full()) {
-                match after_backup(&catalog, rules, order.name, harbour, now, listener) {
-                    Ok(done) => report.pruned = Some(done),
-                    Err(PruneError::Refused(reason)) => listener.hear(&RunEvent::PruneRefused {
-                        reason: reason.to_string(),
-                    }),
-                    Err(error) => remark("old backups were not pruned", error.to_string()),
-                }
-            }
-        }
-    }
-}
-
-fn after_backup(
-    catalog: &Catalog,
-    rules: &prune::Rules,
-    name: &Name,
-    harbour: Harbour<'_>,
-    now: DateTime<Utc>,
-    listener: &dyn Listener,
-) -> Result<prune::Done, PruneError> {
-    let plan = prune::plan(
-        catalog,
-        name,
-        rules,
-        Occasion::AfterGoodBackup,
-        harbour,
-        now,
-    )?;
-    prune::carry_out(&plan, catalog, rules.grace, harbour, now, listener)
 }
 
 /// The id of this moment, or the next free one of this second.

@@ -108,8 +108,7 @@ impl Catalog {
                 Ok(manifest) => {
                     let mut missing = Vec::new();
                     for archive in &manifest.archives {
-                        let Ok(key) = Key::new(format!("{}/{}", manifest.tier, archive.file))
-                        else {
+                        let Ok(key) = layout::archive(manifest.tier, &archive.file) else {
                             missing.push(archive.file.clone());
                             continue;
                         };
@@ -227,7 +226,7 @@ impl Catalog {
             .filter(|h| h.id.name() == name)
             .map_or(0, |h| h.highest);
         let link = newest.map(|item| authenticity::link_to(&item.manifest));
-        (seen.max(remembered) + 1, link)
+        (seen.max(remembered).saturating_add(1), link)
     }
 
     /// What the chain says: backups that this host remembers and the store no longer has.
@@ -320,12 +319,7 @@ impl Catalog {
     fn quarantine(store: &dyn Store) -> Result<BTreeMap<BackupId, Quarantine>, Error> {
         let mut found = BTreeMap::new();
         for object in store.list(layout::QUARANTINE)? {
-            let Some(id) = object
-                .key
-                .file_name()
-                .strip_suffix(".json")
-                .and_then(|id| id.parse().ok())
-            else {
+            let Some(id) = layout::recorded(&object.key) else {
                 continue;
             };
             let bytes = lifeboat_store::get(store, &object.key, MANIFEST_BYTES_MAX)?;

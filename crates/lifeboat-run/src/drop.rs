@@ -117,12 +117,7 @@ fn bury(store: &dyn Store, id: &BackupId) -> Result<(), Error> {
 fn tombstones(store: &dyn Store) -> Result<Vec<(BackupId, Option<Tombstone>)>, Error> {
     let mut found = Vec::new();
     for object in store.list(layout::DROPPED)? {
-        let Some(id) = object
-            .key
-            .file_name()
-            .strip_suffix(".json")
-            .and_then(|id| id.parse().ok())
-        else {
+        let Some(id) = layout::recorded(&object.key) else {
             continue;
         };
         let bytes = lifeboat_store::get(store, &object.key, TOMBSTONE_BYTES_MAX)?;

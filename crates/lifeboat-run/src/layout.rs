@@ -10,7 +10,7 @@
 
 use crate::source::Source;
 use lifeboat_plan::{BackupId, Compression, Encryption, Tier};
-use lifeboat_store::Key;
+use lifeboat_store::{Error, ErrorKind, Key};
 
 /// The catalogue: what all manifests say, in one file, for people and scripts.
 pub const CATALOGUE: &str = "manifest.json";
@@ -49,8 +49,19 @@ pub fn renamed(file: &str, from: &BackupId, to: &BackupId) -> Option<String> {
         .map(|rest| format!("{to}{rest}"))
 }
 
-pub fn in_tier(tier: Tier, file: &str) -> Key {
+/// Of a file that we named ourselves.
+pub(crate) fn in_tier(tier: Tier, file: &str) -> Key {
     key(format!("{tier}/{file}"))
+}
+
+/// Where an archive lies of which we read: whoever wrote its manifest chose the name, and it may be none.
+pub fn archive(tier: Tier, file: &str) -> Result<Key, Error> {
+    let key = |file: &str| Key::new(format!("{tier}/{file}")).ok();
+    let plain = !file.contains('/') && key(&digest_file(file)).is_some();
+    key(file).filter(|_| plain).ok_or_else(|| {
+        let detail = "no archive can have this name";
+        Error::new(ErrorKind::Corrupt, "look for", file, detail)
+    })
 }
 
 pub fn digest_file(archive_file: &str) -> String {
@@ -85,6 +96,11 @@ pub fn owner(key: &Key) -> Option<BackupId> {
     let (tier, file) = key.as_str().split_once('/')?;
     let id: BackupId = file.split_once('.')?.0.parse().ok()?;
     (id.tier().as_str() == tier).then_some(id)
+}
+
+/// The backup that a record speaks of: `.lifeboat/ANYTHING/ID.json`.
+pub(crate) fn recorded(key: &Key) -> Option<BackupId> {
+    key.file_name().strip_suffix(".json")?.parse().ok()
 }
 
 pub fn is_manifest(key: &Key) -> bool {
@@ -135,6 +151,27 @@ mod tests {
         ] {
             assert_eq!(owner(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn an_archive_of_which_we_read_lies_in_its_tier_or_nowhere() {
+        let long = "x".repeat(250);
+        for file in [
+            "",
+            ".",
+            "..",
+            "/etc/passwd",
+            "../a",
+            "sub/a",
+            "a\0",
+            "a\n",
+            &long,
+        ] {
+            let error = archive(Tier::Daily, file).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{file:?}");
+        }
+        let found = archive(Tier::Daily, "shop_daily_20251213_020000.a.tar").unwrap();
+        assert_eq!(found.as_str(), "daily/shop_daily_20251213_020000.a.tar");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 pub mod backup;
 
+pub mod quiesce;
 pub mod source;
 
 pub mod seal;

@@ -52,8 +52,8 @@ pub fn into_tier(manifest: &Manifest, tier: Tier, harbour: Harbour<'_>) -> Resul
             )
         })?;
         store.link(
-            &layout::in_tier(manifest.tier, &archive.file),
-            &layout::in_tier(tier, &file),
+            &layout::archive(manifest.tier, &archive.file)?,
+            &layout::archive(tier, &file)?,
         )?;
         let digest = layout::digest_line(&archive.sha256, &file);
         lifeboat_store::put(

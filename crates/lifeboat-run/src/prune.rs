@@ -140,7 +140,7 @@ pub fn prune(
     now: DateTime<Utc>,
     listener: &dyn Listener,
 ) -> Result<(PrunePlan, Done), PruneError> {
-    let _lock = harbour.state.lock("prune")?;
+    let _lock = harbour.state.lock("prune", now)?;
     crate::leftovers::recover(harbour.store, harbour.state, now, listener)?;
     let catalog = Catalog::read(harbour)?;
     let plan = plan(&catalog, name, rules, Occasion::Asked, harbour, now)?;
@@ -156,7 +156,7 @@ pub fn delete(
     now: DateTime<Utc>,
     listener: &dyn Listener,
 ) -> Result<(), PruneError> {
-    let _lock = harbour.state.lock("delete")?;
+    let _lock = harbour.state.lock("delete", now)?;
     let catalog = Catalog::read(harbour)?;
     may_delete(id, &catalog, harbour, now)?;
     let item = catalog

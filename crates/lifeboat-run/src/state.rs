@@ -3,6 +3,7 @@
 //! None of it is needed to restore. A lost state folder costs the memory of runs, never a backup.
 //! Every file here is written whole, made durable and then renamed into place.
 
+use crate::{layout, quiesce::OpenHold};
 use chrono::{DateTime, SecondsFormat, Utc};
 use lifeboat_plan::{BackupId, Name, event::Outcome};
 use lifeboat_store::{
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, path::PathBuf};
 
 const JOURNAL: &str = ".lifeboat/journal/";
+/// Who is held still, one document each.
+const HOLDS: &str = ".lifeboat/holds/";
 const RUNS: &str = ".lifeboat/runs.json";
 const HEADS: &str = ".lifeboat/heads/";
 
@@ -74,8 +77,8 @@ impl State {
     }
 
     /// The lock that keeps two runs apart; fails with [`ErrorKind::Busy`] and the holder's name.
-    pub fn lock(&self, what: &str) -> Result<RunLock, Error> {
-        let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    pub fn lock(&self, what: &str, now: DateTime<Utc>) -> Result<RunLock, Error> {
+        let since = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         RunLock::take(
             &self.local,
             &Owner::here(self.instance.as_str(), since, what),
@@ -117,12 +120,7 @@ impl State {
     pub fn open_runs(&self) -> Result<Vec<OpenRun>, Error> {
         let mut runs = Vec::new();
         for entry in self.local.list(JOURNAL)? {
-            let Some(id) = entry
-                .key
-                .file_name()
-                .strip_suffix(".json")
-                .and_then(|id| id.parse().ok())
-            else {
+            let Some(id) = layout::recorded(&entry.key) else {
                 continue;
             };
             // An entry that cannot be read still says by its name which backup it was.
@@ -135,6 +133,25 @@ impl State {
         }
         runs.sort_by(|a: &OpenRun, b| a.id.cmp(&b.id));
         Ok(runs)
+    }
+
+    /// On disk before anybody is held.
+    pub fn begin_hold(&self, held: &OpenHold) -> Result<(), Error> {
+        self.write(&hold(held), held)
+    }
+
+    pub fn end_hold(&self, held: &OpenHold) -> Result<(), Error> {
+        self.local.delete(&key(&hold(held))?)
+    }
+
+    /// Who is held. Of a run that was killed, when nobody holds the lock.
+    pub fn open_holds(&self) -> Result<Vec<OpenHold>, Error> {
+        let mut held = Vec::new();
+        for entry in self.local.list(HOLDS)? {
+            // One that cannot be read was cut off before it was whole, so before anybody was held.
+            held.extend(self.read::<OpenHold>(entry.key.as_str())?);
+        }
+        Ok(held)
     }
 
     pub fn runs(&self) -> Result<Runs, Error> {
@@ -204,6 +221,10 @@ impl State {
 
 fn journal(id: &BackupId) -> String {
     format!("{JOURNAL}{id}.json")
+}
+
+fn hold(held: &OpenHold) -> String {
+    format!("{HOLDS}{}.json", held.container)
 }
 
 fn key(name: &str) -> Result<Key, Error> {

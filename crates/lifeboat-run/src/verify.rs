@@ -13,7 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use lifeboat_plan::{Archive, BackupId, Manifest, event::RunEvent};
-use lifeboat_store::{Error, ErrorKind, Key, Store};
+use lifeboat_store::{Error, ErrorKind, Store};
 use serde::Serialize;
 
 const DIGEST_BYTES_MAX: u64 = 4096;
@@ -93,7 +93,7 @@ pub fn verify(
     }
     for archive in &manifest.archives {
         cancel.check().map_err(|c| VerifyError::Unseal(c.into()))?;
-        let Ok(key) = Key::new(format!("{}/{}", manifest.tier, archive.file)) else {
+        let Ok(key) = layout::archive(manifest.tier, &archive.file) else {
             checked
                 .damage
                 .push(format!("{:?} is not a file name", archive.file));

@@ -165,18 +165,19 @@ fn a_look_at_the_lock_never_costs_a_run() {
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let looks = scope.spawn(|| {
-            let mut looks = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            // Once at least, however late this thread gets its turn.
+            loop {
                 lock::holder(&store).unwrap();
-                looks += 1;
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
             }
-            looks
         });
         let taken: Vec<_> = (0..200)
             .map(|_| RunLock::take(&store, &me("backup")).map(drop))
             .collect();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(looks.join().unwrap() > 0);
+        looks.join().unwrap();
         assert!(taken.iter().all(Result::is_ok), "{taken:?}");
     });
 }

@@ -4,6 +4,7 @@
 //! A dev-dependency only. What cannot be made on this machine is said aloud, never passed over.
 
 pub mod compare;
+mod ends;
 pub mod faulty;
 mod folder;
 pub mod mount;
@@ -12,6 +13,7 @@ pub mod suite;
 pub mod victim;
 
 pub use compare::{Difference, compare_trees};
+pub use ends::ends_within;
 pub use faulty::{Fault, Faults, FaultyStore, at_every_step};
 pub use mount::{Disk, Mount};
 pub use sample::SampleTree;

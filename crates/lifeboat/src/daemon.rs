@@ -6,11 +6,12 @@
 //! work is done on a thread of its own, which is told to stop through a `Cancel`.
 
 mod book;
+mod survey;
 mod wakes;
 mod work;
 
 use crate::{
-    config::{Config, Loaded, Mistakes},
+    config::{Config, JobConfig, Loaded, Mistakes},
     exit::{Code, Failure},
     health::{Health, Promise},
     heartbeat::Heartbeat,
@@ -20,14 +21,18 @@ use crate::{
 use book::{Book, Entry};
 use chrono::{DateTime, Utc};
 use lifeboat_plan::event::Outcome;
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::mpsc, sync::oneshot};
+use std::{panic, path::PathBuf, sync::Arc, time::Duration};
+use survey::Survey;
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tracing::{error, info, warn};
 use wakes::Wake;
 use work::{Ended, Running, Store, Task};
 
 /// Docker kills ten seconds after it has asked to stop.
 const STOPPING_MAX: Duration = Duration::from_secs(8);
+
+/// Between two looks at what there is to save.
+const SURVEY_MINUTES: u32 = 5;
 
 /// Lives until it is told to stop.
 pub fn live(loaded: Loaded, file: Option<PathBuf>) -> crate::exit::Result {
@@ -42,15 +47,75 @@ pub fn live(loaded: Loaded, file: Option<PathBuf>) -> crate::exit::Result {
                 "the system is out of threads or files; see `ulimit -a`",
             )
         })?;
-    let end = runtime.block_on(Daemon::new(loaded, file)?.live());
+    let end = runtime.block_on(begin(loaded, file));
     // A run that cannot be stopped in time is left behind: by design nothing of it can be seen.
     runtime.shutdown_background();
     end
 }
 
+/// The daemon itself lives on a thread, because a store may hang for as long as it likes. What is asked over
+/// HTTP is answered, and a wish to stop is heard, even then.
+async fn begin(loaded: Loaded, file: Option<PathBuf>) -> crate::exit::Result {
+    let (send, wakes) = mpsc::channel(64);
+    let (tell, stops) = mpsc::channel(2);
+    let _scheduler = wakes::start(send.clone(), tell).await.map_err(|e| {
+        Failure::new(
+            Code::Failed,
+            format!("cannot start the scheduler: {e}"),
+            "this is a fault of the program: please report it",
+        )
+    })?;
+    let metrics = Metrics::new().map_err(|e| {
+        Failure::new(
+            Code::Failed,
+            format!("cannot set up the metrics: {e}"),
+            "this is a fault of the program: please report it",
+        )
+    })?;
+    let health = Arc::new(Health::default());
+    tell_warnings(&loaded);
+    let config = Arc::new(loaded.config);
+    if let Some(addr) = config.http.addr {
+        let site = http::Site {
+            metrics: metrics.clone(),
+            health: Arc::clone(&health),
+            metrics_token: config.http.metrics_token.clone(),
+        };
+        http::open(addr, site).await?;
+    }
+    let life = tokio::task::spawn_blocking(move || {
+        Daemon::new(config, file, health, metrics).live(wakes, &send)
+    });
+    tokio::select! {
+        biased;
+        code = life => Ok(code.unwrap_or_else(|e| panic::resume_unwind(e.into_panic()))),
+        code = not_heard(stops) => Ok(code),
+    }
+}
+
+/// The daemon stops by itself, unless it waits for a store that does not answer.
+async fn not_heard(mut stops: mpsc::Receiver<Code>) -> Code {
+    let Some(code) = stops.recv().await else {
+        return std::future::pending().await;
+    };
+    // A second signal: at once.
+    let patience = STOPPING_MAX + Duration::from_millis(500);
+    let _ = timeout(patience, stops.recv()).await;
+    warn!("stopped while the store did not answer; the next start cleans up what there may be");
+    code
+}
+
 #[derive(Debug)]
 struct Daemon {
+    /// With the jobs that services have by their labels.
     config: Arc<Config>,
+    /// Without them.
+    given: Arc<Config>,
+    /// A look at what there is to save is under way.
+    surveying: bool,
+    minutes_since_survey: u32,
+    /// What was said of the sources last, so that it is not said every five minutes.
+    remarks: Vec<(String, String)>,
     file: Option<PathBuf>,
     since: DateTime<Utc>,
     store: Store,
@@ -63,75 +128,76 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(loaded: Loaded, file: Option<PathBuf>) -> crate::exit::Result<Self> {
-        let metrics = Metrics::new().map_err(|e| {
-            Failure::new(
-                Code::Failed,
-                format!("cannot set up the metrics: {e}"),
-                "this is a fault of the program: please report it",
-            )
-        })?;
-        tell_warnings(&loaded);
+    fn new(
+        config: Arc<Config>,
+        file: Option<PathBuf>,
+        health: Arc<Health>,
+        metrics: Metrics,
+    ) -> Self {
         let since = Utc::now();
-        let config = Arc::new(loaded.config);
-        Ok(Daemon {
-            book: Book::open(&config, Store::MayBegin, since),
+        let book = health.while_asking(since, || Book::open(&config, Store::MayBegin, since));
+        Daemon {
+            book,
             store: Store::MayBegin,
+            given: Arc::clone(&config),
             config,
+            surveying: false,
+            minutes_since_survey: 0,
+            remarks: Vec::new(),
             file,
             since,
             running: None,
             waiting: Vec::new(),
-            health: Arc::new(Health::default()),
+            health,
             metrics,
-        })
+        }
     }
 
-    async fn live(mut self) -> crate::exit::Result {
-        let (send, mut wakes) = mpsc::channel(64);
-        let _scheduler = wakes::start(send.clone()).await.map_err(|e| {
-            Failure::new(
-                Code::Failed,
-                format!("cannot start the scheduler: {e}"),
-                "this is a fault of the program: please report it",
-            )
-        })?;
-        let (stop_http, http_stopped) = oneshot::channel::<()>();
-        self.serve(http_stopped).await?;
+    fn live(mut self, mut wakes: mpsc::Receiver<Wake>, send: &mpsc::Sender<Wake>) -> Code {
         self.promise();
+        self.health.known().ticked_at = Some(self.since);
         self.look_around();
+        self.survey(send);
         if self.config.wake.cleanup_on_start {
-            self.wait_or_start(Task::CleanUp, &send);
+            self.wait_or_start(Task::CleanUp, send);
         }
         if self.config.wake.enabled && self.config.wake.run_on_start {
             for job in self.book.job_names() {
-                self.wait_or_start(Task::BackUp { job }, &send);
+                self.wait_or_start(Task::BackUp { job }, send);
             }
         }
         self.tell_next(Utc::now());
-        self.tick(Utc::now(), &send);
+        self.tick(Utc::now(), send);
 
-        while let Some(wake) = wakes.recv().await {
+        while let Some(wake) = wakes.blocking_recv() {
             match wake {
-                Wake::Tick => self.tick(Utc::now(), &send),
-                Wake::Ended(ended) => self.ended(ended, &send),
-                Wake::Reload => self.reload(),
-                Wake::Stop(code) => {
-                    drop(stop_http);
-                    return Ok(self.stop(code, &mut wakes).await);
+                Wake::Tick => self.tick(Utc::now(), send),
+                Wake::Ended(ended) => self.ended(ended, send),
+                Wake::Surveyed(survey) => self.surveyed(*survey, send),
+                Wake::Reload => {
+                    self.reload();
+                    self.survey(send);
                 }
+                Wake::Stop(code) => return self.stop(code, &mut wakes),
             }
         }
-        Ok(Code::Done)
+        Code::Done
     }
 
     /// Once a minute: a sign of life, and whatever is due.
     fn tick(&mut self, now: DateTime<Utc>, wakes: &mpsc::Sender<Wake>) {
         self.health.known().ticked_at = Some(now);
         let beat = Heartbeat::of(&self.health.known(), now);
-        let beat = beat.write(&self.config.near.dir);
+        let beat = self
+            .health
+            .while_asking(now, || beat.write(&self.config.near.dir));
         if let Err(error) = &beat {
             warn!(%error, "the heartbeat could not be written; is {} writable?", self.config.near.dir.display());
+        }
+        self.minutes_since_survey += 1;
+        let lost = self.health.known().engine.is_some();
+        if lost || self.minutes_since_survey >= SURVEY_MINUTES {
+            self.survey(wakes);
         }
         // A store that went away, or one that came back.
         if beat.is_err() || self.health.known().trouble.is_some() {
@@ -219,7 +285,8 @@ impl Daemon {
 
     /// Reads what the store holds into health and metrics.
     fn look_around(&mut self) {
-        match work::look(&self.config, self.store) {
+        let look = || work::look(&self.config, self.store);
+        match self.health.while_asking(Utc::now(), look) {
             Ok(seen) => {
                 self.store = Store::WasThere;
                 self.metrics.remember(&seen.runs);
@@ -236,11 +303,67 @@ impl Daemon {
                 }
             }
             Err(failure) => {
-                self.metrics.store_is_up(NEAR, false);
                 error!(hint = failure.hint, "{}", failure.what);
                 self.health.known().trouble = Some(failure.what);
+                self.metrics.store_is_up(NEAR, false);
             }
         }
+    }
+
+    fn survey(&mut self, wakes: &mpsc::Sender<Wake>) {
+        if self.surveying {
+            return;
+        }
+        self.minutes_since_survey = 0;
+        match Survey::start(Arc::clone(&self.given), wakes.clone()) {
+            Ok(()) => self.surveying = true,
+            Err(error) => {
+                warn!(%error, "what there is to save could not be looked at; the system is out of threads");
+            }
+        }
+    }
+
+    fn surveyed(&mut self, survey: Survey, wakes: &mpsc::Sender<Wake>) {
+        self.surveying = false;
+        if !Arc::ptr_eq(&survey.config, &self.given) {
+            // The configuration was read again meanwhile.
+            return self.survey(wakes);
+        }
+        if let Some(uncovered) = survey.uncovered {
+            self.metrics.uncovered(uncovered);
+        }
+        for (what, hint) in &survey.remarks {
+            if !self.remarks.iter().any(|(told, _)| told == what) {
+                warn!(hint, "{what}");
+            }
+        }
+        self.remarks = survey.remarks;
+        let is_lost = survey.engine.is_some();
+        let was_lost = std::mem::replace(&mut self.health.known().engine, survey.engine).is_some();
+        if was_lost && !is_lost {
+            info!("the engine answers again");
+        }
+        if let Some(jobs) = survey.jobs {
+            self.take_jobs(jobs);
+        }
+    }
+
+    /// The jobs of labels in place of those there were.
+    fn take_jobs(&mut self, jobs: Vec<JobConfig>) {
+        let more = &self.config.jobs[self.given.jobs.len()..];
+        let same = |a: &JobConfig, b: &JobConfig| {
+            a.name == b.name && a.schedule.as_str() == b.schedule.as_str() && a.sources == b.sources
+        };
+        if more.len() == jobs.len() && more.iter().zip(&jobs).all(|(a, b)| same(a, b)) {
+            return;
+        }
+        let mut config = Config::clone(&self.given);
+        config.jobs.extend(jobs);
+        self.config = Arc::new(config);
+        self.book = Book::open(&self.config, self.store, self.since);
+        self.promise();
+        self.look_around();
+        self.tell_next(Utc::now());
     }
 
     fn promise(&mut self) {
@@ -285,6 +408,7 @@ impl Daemon {
                     self.store = Store::MayBegin;
                 }
                 self.config = Arc::new(loaded.config);
+                self.given = Arc::clone(&self.config);
                 self.book = Book::open(&self.config, self.store, self.since);
                 self.promise();
                 self.look_around();
@@ -296,7 +420,7 @@ impl Daemon {
     }
 
     /// Lets the run in hand take back what it wrote, within the time that Docker gives.
-    async fn stop(mut self, code: Code, wakes: &mut mpsc::Receiver<Wake>) -> Code {
+    fn stop(mut self, code: Code, wakes: &mut mpsc::Receiver<Wake>) -> Code {
         let Some(running) = self.running.take() else {
             info!("stopped");
             return Code::Done;
@@ -306,18 +430,18 @@ impl Daemon {
             "stopping: the run in hand takes back what it wrote"
         );
         running.cancel();
-        let ended = tokio::time::timeout(STOPPING_MAX, async {
+        let ended = async {
             while let Some(wake) = wakes.recv().await {
                 match wake {
                     Wake::Ended(ended) => return Some(ended),
                     // A second signal: at once.
                     Wake::Stop(_) => return None,
-                    Wake::Tick | Wake::Reload => {}
+                    Wake::Tick | Wake::Reload | Wake::Surveyed(_) => {}
                 }
             }
             None
-        });
-        let ended = ended.await;
+        };
+        let ended = Handle::current().block_on(async { timeout(STOPPING_MAX, ended).await });
         if let Ok(Some(Ended {
             task,
             outcome: Some(outcome),
@@ -340,35 +464,6 @@ impl Daemon {
                 code
             }
         }
-    }
-
-    async fn serve(&self, stopped: oneshot::Receiver<()>) -> crate::exit::Result<()> {
-        let Some(addr) = self.config.http.addr else {
-            return Ok(());
-        };
-        let listener = TcpListener::bind(addr).await.map_err(|e| {
-            Failure::io(
-                "listen on",
-                addr,
-                &e,
-                "choose another BACKUP_HTTP_ADDR, or `off`",
-            )
-        })?;
-        // Not what was asked for, but what was given: port 0 means any.
-        let addr = listener.local_addr().unwrap_or(addr);
-        info!(%addr, "listening");
-        let site = http::Site {
-            metrics: self.metrics.clone(),
-            health: Arc::clone(&self.health),
-            metrics_token: self.config.http.metrics_token.clone(),
-        };
-        tokio::spawn(async move {
-            let stopped = async { drop(stopped.await) };
-            if let Err(error) = http::serve(listener, site, stopped).await {
-                error!(%error, "the HTTP server ended; restart the service to have it back");
-            }
-        });
-        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Health(Mutex<Known>);
 pub struct Known {
     /// The scheduler's newest tick.
     pub ticked_at: Option<DateTime<Utc>>,
+    /// Since when the store is being asked something that it has not answered yet.
+    pub asking_since: Option<DateTime<Utc>>,
     /// Since when backups are expected.
     pub watching_since: DateTime<Utc>,
     /// What a run may take before its backup is overdue.
@@ -28,6 +30,8 @@ pub struct Known {
     pub jobs: BTreeMap<String, Promise>,
     /// Why it cannot do its work at all.
     pub trouble: Option<String>,
+    /// Why what the engine runs cannot be saved; folders are, all the same.
+    pub engine: Option<String>,
 }
 
 /// What a job's schedule promises, and what is there.
@@ -53,6 +57,14 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks the store, and lets callers know since when.
+    pub fn while_asking<T>(&self, now: DateTime<Utc>, ask: impl FnOnce() -> T) -> T {
+        self.known().asking_since = Some(now);
+        let answer = ask();
+        self.known().asking_since = None;
+        answer
+    }
+
     pub fn verdict(&self, now: DateTime<Utc>) -> Verdict {
         let known = self.known();
         let (error, hint) = known.complaint(now).unzip();
@@ -70,8 +82,11 @@ impl Health {
     }
 
     /// Why this daemon could not take a backup right now.
-    pub fn not_ready(&self) -> Option<String> {
+    pub fn not_ready(&self, now: DateTime<Utc>) -> Option<String> {
         let known = self.known();
+        if let Some(silence) = known.silence(now) {
+            return Some(silence);
+        }
         match (&known.trouble, known.ticked_at) {
             (Some(trouble), _) => Some(trouble.clone()),
             (None, None) => Some("the scheduler has not started yet".to_owned()),
@@ -81,7 +96,22 @@ impl Health {
 }
 
 impl Known {
+    /// A network file system whose server is gone neither answers nor fails.
+    fn silence(&self, now: DateTime<Utc>) -> Option<String> {
+        let asked = self.asking_since.filter(|at| now - at > SILENCE_MAX)?;
+        Some(format!(
+            "the store has not answered since {}",
+            minute(asked)
+        ))
+    }
+
     fn complaint(&self, now: DateTime<Utc>) -> Option<(String, &'static str)> {
+        if let Some(silence) = self.silence(now) {
+            return Some((
+                silence,
+                "look at the file system of BACKUP_DIR (a network share whose server is away?); the daemon goes on when it answers",
+            ));
+        }
         if let Some(trouble) = &self.trouble {
             return Some((
                 trouble.clone(),
@@ -103,6 +133,12 @@ impl Known {
                 ));
             }
             Some(_) => {}
+        }
+        if let Some(engine) = &self.engine {
+            return Some((
+                format!("what the engine runs cannot be saved: {engine}"),
+                "is the engine up, and does it allow that call? `lifeboat doctor` tries all of them",
+            ));
         }
         self.jobs.iter().find_map(|(job, promise)| {
             let freshness = Freshness::of(
@@ -151,6 +187,7 @@ mod tests {
         let schedule = Schedule::parse("0 2 * * *", chrono_tz::Tz::UTC).unwrap();
         Health(Mutex::new(Known {
             ticked_at: Some(ticked_at),
+            asking_since: None,
             watching_since: at(0, 0),
             grace: TimeDelta::hours(1),
             jobs: BTreeMap::from([(
@@ -161,6 +198,7 @@ mod tests {
                 },
             )]),
             trouble: None,
+            engine: None,
         }))
     }
 
@@ -172,6 +210,30 @@ mod tests {
         health.known().ticked_at = Some(at(7, 12));
         let verdict = health.verdict(at(7, 12));
         assert!(verdict.error.is_some_and(|e| e.contains("overdue")));
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_makes_it_neither_healthy_nor_ready_until_it_does() {
+        let health = health(at(5, 3), Some(at(5, 2)));
+        health.known().asking_since = Some(at(5, 3));
+        let soon = at(5, 3) + TimeDelta::minutes(1);
+        assert!(health.verdict(soon).ok && health.not_ready(soon).is_none());
+        let late = at(5, 3) + TimeDelta::minutes(4);
+        let complaint = health.verdict(late).error.unwrap();
+        assert!(complaint.contains("the store has not answered since"));
+        assert_eq!(health.not_ready(late), Some(complaint));
+        health.known().asking_since = None;
+        assert!(health.not_ready(late).is_none());
+    }
+
+    #[test]
+    fn a_lost_engine_is_told_with_the_call_until_it_is_back() {
+        let health = health(at(5, 3), Some(at(5, 2)));
+        health.known().engine = Some("GET /containers/json: refused".to_owned());
+        let error = health.verdict(at(5, 3)).error.unwrap();
+        assert!(error.contains("GET /containers/json: refused"), "{error}");
+        health.known().engine = None;
+        assert!(health.verdict(at(5, 3)).ok);
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Heartbeat {
     /// Why the daemon cannot do its work at all.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Why what the engine runs cannot be saved.
+    #[serde(default)]
+    pub engine: Option<String>,
 }
 
 impl Heartbeat {
@@ -38,6 +41,7 @@ impl Heartbeat {
                 .map(|(job, promise)| (job.clone(), promise.newest_good))
                 .collect(),
             trouble: known.trouble.clone(),
+            engine: known.engine.clone(),
         }
     }
 
@@ -72,6 +76,7 @@ mod tests {
             since: now,
             newest_good: BTreeMap::from([("default".to_owned(), Some(now))]),
             trouble: None,
+            engine: None,
         };
         beat.write(folder.path()).unwrap();
         assert_eq!(Heartbeat::read(folder.path()).unwrap(), beat);

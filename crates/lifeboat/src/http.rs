@@ -3,22 +3,41 @@
 //! No route changes anything and none tells a secret, a path or a file name. No port is published by
 //! the compose file; `BACKUP_METRICS_TOKEN` closes `/metrics` for everyone without it.
 
-use crate::{health::Health, metrics::Metrics};
+use crate::{
+    exit::{Failure, Result},
+    health::Health,
+    metrics::Metrics,
+};
 use axum::{
     Json, Router,
+    body::HttpBody,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
+    serve::Listener,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
 };
 use lifeboat_run::Secret;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tracing::info;
 
-/// No answer here takes longer, and nobody may hold a connection without asking for one.
-const ANSWER_SECONDS_MAX: u64 = 10;
+/// For the question, for the answer to be ready, and for everything together.
+const ASKING_TIME_MAX: Duration = Duration::from_secs(5);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(20);
+
+const HEADER_BYTES_MAX: usize = 16 << 10;
+
+/// Far below the number of files that a process may open: the run in hand needs them more.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Requests answered at once; the rest is told to come again.
 const REQUESTS_MAX: usize = 16;
@@ -30,14 +49,47 @@ pub struct Site {
     pub metrics_token: Option<Secret>,
 }
 
-pub async fn serve(
-    listener: TcpListener,
-    site: Site,
-    stopped: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(site))
-        .with_graceful_shutdown(stopped)
-        .await
+/// Answers from now on, for as long as the process lives.
+pub async fn open(addr: SocketAddr, site: Site) -> Result<()> {
+    let listener = TcpListener::bind(addr).await.map_err(|e| {
+        Failure::io(
+            "listen on",
+            addr,
+            &e,
+            "choose another BACKUP_HTTP_ADDR, or `off`",
+        )
+    })?;
+    // Not what was asked for, but what was given: port 0 means any.
+    let addr = listener.local_addr().unwrap_or(addr);
+    info!(%addr, "listening");
+    tokio::spawn(serve(listener, site));
+    Ok(())
+}
+
+/// One question a connection, and a time for each step of it. When there are too many, the oldest makes room:
+/// an answer takes no time, so whoever has been there longest is not waiting for one.
+async fn serve(mut listener: TcpListener, site: Site) {
+    let service = TowerToHyperService::new(router(site));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(ASKING_TIME_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .keep_alive(false);
+    let mut connections: VecDeque<JoinHandle<()>> = VecDeque::new();
+    loop {
+        let (stream, _) = Listener::accept(&mut listener).await;
+        connections.retain(|connection| !connection.is_finished());
+        if connections.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        connections.push_back(tokio::spawn(async move {
+            // How a caller takes leave is nobody's concern.
+            let _ = tokio::time::timeout(CONNECTION_TIME_MAX, connection).await;
+        }));
+    }
 }
 
 pub fn router(site: Site) -> Router {
@@ -66,7 +118,7 @@ async fn healthz(State(site): State<Arc<Site>>) -> Response {
 
 /// Ready: the store can be written to and a schedule is in force.
 async fn readyz(State(site): State<Arc<Site>>) -> Response {
-    match site.health.not_ready() {
+    match site.health.not_ready(chrono::Utc::now()) {
         None => (StatusCode::OK, Json(json!({ "ok": true }))).into_response(),
         Some(what) => trouble(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -127,7 +179,14 @@ async fn within_limits(places: Arc<Semaphore>, request: Request, next: Next) -> 
             "ask again in a moment",
         );
     };
-    match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS_MAX), next.run(request)).await {
+    if request.body().size_hint().exact() != Some(0) {
+        return trouble(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "a question here has no body",
+            "ask with GET and nothing else",
+        );
+    }
+    match tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => trouble(
             StatusCode::GATEWAY_TIMEOUT,

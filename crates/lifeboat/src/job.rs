@@ -1,19 +1,26 @@
 //! One backup of one job, as the command line and the daemon both make it.
 
+mod lanes;
+
 use crate::{
     config::{Config, JobConfig, PruneWhen, Wake},
+    docker::{definition, hold::Undoing},
     exit::{Code, Failure, Result},
-    sources::{self, Seen},
+    sources::{self, Discovery, Opened, Opening, Seen},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use lifeboat_plan::{BackupType, Freshness, Manifest, Name};
+use lanes::Lane;
+use lifeboat_plan::{BackupType, Freshness, Manifest, Name, event::RunEvent};
 use lifeboat_run::{
     Cancel, Listener,
-    backup::{self, Harbour, Order, Report},
+    backup::{self, Batch, Harbour, Order, Report},
     catalog::Catalog,
     prune::Rules,
+    quiesce::Undo,
 };
 use std::{
+    collections::BTreeSet,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +36,7 @@ pub struct Wish<'a> {
     pub kind: BackupType,
     /// Names of sources; none = all of the job's.
     pub only: &'a [String],
-    /// What lies below the sources' folder.
+    /// All that could be saved.
     pub seen: &'a Seen,
 }
 
@@ -45,33 +52,104 @@ pub fn back_up(
     let catalog = Catalog::read(harbour)?;
     let last = newest(&catalog, &job.backups);
     let scratch = sources::scratch(harbour.state)?;
-    let sources = sources::open(config, job, wish.seen, wish.only, last, &scratch)?;
-    if sources.is_empty() {
+    let deadline = Deadline::start(config.wake.run_time_max, cancel);
+    let found = wish.seen.discovery.found();
+    let mut opened = sources::open(&Opening {
+        config,
+        job,
+        seen: wish.seen,
+        only: wish.only,
+        catalog: &catalog,
+        last,
+        scratch: &scratch,
+        cancel,
+    })?;
+    if wish.only.is_empty()
+        && let Some(good) = newest_good(&catalog, job)
+    {
+        opened.extend(sources::no_longer_asked(&wish.seen.discovery, good));
+        tell_vanished(&opened, good, &wish.seen.discovery, listener);
+    }
+    if opened.is_empty() {
         return Err(nothing_to_back_up(config));
     }
+    let lanes = lanes::of(opened, config, found, harbour.state);
+    let batches: Vec<Batch<'_>> = lanes.iter().map(Lane::batch).collect();
+    let undo = undoing(config, &wish.seen.discovery, &scratch);
+    let compose = found.map(|found| definition::of(&found.seen));
     let rules = config.rules(job);
     let recipe = config.sealing.recipe();
     let order = Order {
         name: &job.backups,
         job: job.name.as_str(),
         kind: wish.kind,
-        sources: &sources,
+        batches: &batches,
+        at_once: if found.is_some() {
+            config.capture.at_once
+        } else {
+            1
+        },
+        hold_max: Some(config.capture.hold_time_max),
+        undo: undo.as_ref().map(|undo| undo as &dyn Undo),
         selection: wish.only,
         recipe: &recipe,
         verify: config.near.verify_after_backup,
         zone: config.wake.zone,
         host: &host(),
         keep_until: None,
+        retry: config.capture.retry_pause,
         keep: &rules.keep,
+        compose: compose.as_ref(),
         prune: (config.wake.prune == PruneWhen::AfterBackup && wish.only.is_empty())
             .then_some(&rules),
     };
-    let deadline = Deadline::start(config.wake.run_time_max, cancel);
     let made = backup::back_up(&order, harbour, now, cancel, listener);
     made.map_err(|error| match deadline.has_passed() {
         Some(limit) => too_long(job, limit),
         None => error.into(),
     })
+}
+
+/// Whoever can put right what a killed run left behind at the engine.
+pub fn undoing(config: &Config, discovery: &Discovery, scratch: &Path) -> Option<Undoing> {
+    let found = discovery.found()?;
+    Some(Undoing {
+        engine: found.engine.clone(),
+        helpers: sources::helpers(config, found, scratch),
+        coverage: found.coverage.clone(),
+        owner: sources::owner(config, found),
+    })
+}
+
+/// A source that was there is not forgotten in silence.
+fn tell_vanished(
+    opened: &[Opened],
+    good: &Manifest,
+    discovery: &Discovery,
+    listener: &dyn Listener,
+) {
+    if !matches!(discovery, Discovery::Found(_)) || good.compose.is_none() {
+        return;
+    }
+    let there: BTreeSet<&str> = opened.iter().map(|opened| opened.source.name()).collect();
+    let wholes: BTreeSet<&str> = opened.iter().map(|opened| opened.whole.as_str()).collect();
+    for archive in &good.archives {
+        let name = archive.source.as_str();
+        // A server that cannot be asked has one source that fails for all.
+        let spoken_for = there.contains(name)
+            || wholes.iter().any(|whole| {
+                there.contains(whole)
+                    && name
+                        .strip_prefix(whole)
+                        .is_some_and(|rest| rest.starts_with('.'))
+            });
+        if !spoken_for {
+            listener.hear(&RunEvent::Warning {
+                source: archive.source.clone(),
+                what: format!("it was in {}, and is not there any more", good.id),
+            });
+        }
+    }
 }
 
 impl Config {

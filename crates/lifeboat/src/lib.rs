@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod docker;
 pub mod exit;
 pub mod health;
 pub mod heartbeat;

@@ -95,10 +95,35 @@ impl Listener for Narrator {
                 what,
                 "captured, but not as one would wish; if the file matters, stop whoever writes to it during the backup or give the right to read it"
             ),
-            RunEvent::SourceMissed { source, reason } => error!(
+            RunEvent::SourceRetried { source, reason } => warn!(
                 source,
                 reason,
+                "source not captured at the first attempt; it is tried once more in a little while"
+            ),
+            RunEvent::SourceMissed {
+                source,
+                reason,
+                code,
+            } => error!(
+                source,
+                reason,
+                code,
                 "source NOT captured: the backup will be partial and nothing is pruned; correct the reason and run `lifeboat backup`"
+            ),
+            RunEvent::Holding { what } => info!(what, "asking to hold still"),
+            RunEvent::Released { service, took } => info!(
+                service,
+                seconds = took.as_secs_f64(),
+                "goes on as it was before"
+            ),
+            RunEvent::LetGo { service } => warn!(
+                service,
+                "was held still by a run that was killed; it goes on now"
+            ),
+            RunEvent::StillHeld { service, reason } => error!(
+                service,
+                reason,
+                "is NOT as it was before: start it by hand (docker compose up -d); the next run tries again"
             ),
             RunEvent::Verified { file } => info!(file, "read back and found right"),
             RunEvent::Committed {

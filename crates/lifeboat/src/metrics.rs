@@ -28,6 +28,8 @@ pub struct Metrics {
     pending_copies: IntGaugeVec,
     last_proven: IntGaugeVec,
     pruned: IntCounterVec,
+    uncovered: IntGauge,
+    hold_seconds: GaugeVec,
     build: GaugeVec,
 }
 
@@ -50,6 +52,11 @@ impl Metrics {
             "When the newest run ended, however it did.",
         )?;
         registry.register(Box::new(last_run.clone()))?;
+        let uncovered = IntGauge::new(
+            "lifeboat_uncovered_volumes",
+            "Volumes and folders that are not saved although nobody decided so; `lifeboat plan` names them.",
+        )?;
+        registry.register(Box::new(uncovered.clone()))?;
         let run_duration = Histogram::with_opts(
             HistogramOpts::new("lifeboat_run_duration_seconds", "How long runs took.").buckets(
                 vec![
@@ -58,6 +65,14 @@ impl Metrics {
             ),
         )?;
         registry.register(Box::new(run_duration.clone()))?;
+        let hold_seconds = GaugeVec::new(
+            Opts::new(
+                "lifeboat_hold_seconds",
+                "For how long each service was last held still.",
+            ),
+            &["service"],
+        )?;
+        registry.register(Box::new(hold_seconds.clone()))?;
         let build = GaugeVec::new(
             Opts::new("lifeboat_build_info", "The program that speaks here."),
             &["version"],
@@ -114,6 +129,7 @@ impl Metrics {
                 "When a drill last proved each source.",
                 &["source"],
             )?,
+            hold_seconds,
             pruned: counters(
                 "lifeboat_pruned_total",
                 "Backups that retention dropped.",
@@ -121,6 +137,7 @@ impl Metrics {
             )?,
             last_run,
             run_duration,
+            uncovered,
             build,
             registry,
         };
@@ -163,6 +180,10 @@ impl Metrics {
                 let _ = self.next_run.remove_label_values(&[job]);
             }
         }
+    }
+
+    pub fn uncovered(&self, count: usize) {
+        self.uncovered.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What the state folder remembers of the time before this process.
@@ -246,8 +267,13 @@ impl Metrics {
 
 impl Listener for Metrics {
     fn hear(&self, event: &RunEvent) {
-        if let RunEvent::Pruned { .. } = event {
-            self.pruned.with_label_values(&[NEAR]).inc();
+        match event {
+            RunEvent::Pruned { .. } => self.pruned.with_label_values(&[NEAR]).inc(),
+            RunEvent::Released { service, took } => self
+                .hold_seconds
+                .with_label_values(&[service.as_str()])
+                .set(took.as_secs_f64()),
+            _ => {}
         }
     }
 }

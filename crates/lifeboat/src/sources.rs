@@ -1,14 +1,25 @@
-//! What there is to save: every folder directly below `BACKUP_SOURCES_DIR`, and what is left out and why.
+//! What there is to save: every folder directly below `BACKUP_SOURCES_DIR`, what the engine runs, and what is
+//! left out and why.
+//!
+//! ```text
+//! discover   what the engine is asked, and what is made of the answer
+//! planned    every source as a person is shown it
+//! open       every source, ready to be captured
+//! ```
+
+mod discover;
+mod open;
+mod planned;
+
+pub use discover::{Discovery, Found, discover, jobs_of_labels};
+pub use open::{Opened, Opening, helpers, no_longer_asked, open, owner};
+pub use planned::Planned;
 
 use crate::{
-    config::{Config, JobConfig, OnChangedFile},
+    config::{Config, JobConfig},
     exit::{Code, Failure},
 };
-use lifeboat_plan::Manifest;
-use lifeboat_run::{
-    source::{Folder, OnChanged, Options, Source},
-    state::State,
-};
+use lifeboat_run::state::State;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -16,12 +27,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What lies below the sources' folder.
-#[derive(Debug, Clone, Default)]
+/// All that could be saved.
+#[derive(Debug, Default)]
 pub struct Seen {
-    /// By name.
+    /// Directly below the sources' folder, by name.
     pub folders: Vec<Seeable>,
     pub uncovered: Vec<Uncovered>,
+    pub discovery: Discovery,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +46,55 @@ pub struct Seeable {
 pub struct Uncovered {
     pub what: String,
     pub why: String,
+    /// Somebody decided it, or nobody would miss it.
+    #[serde(skip)]
+    pub harmless: bool,
 }
 
-/// Looks, and leaves nothing out without saying so.
+/// Where volumes are mounted unless somebody says otherwise: it may be missing where the engine is asked.
+const USUAL: &str = "/data";
+
+/// Looks everywhere, and leaves nothing out without saying so.
+pub fn survey(config: &Config) -> Result<Seen, Failure> {
+    let dir = &config.sources.dir;
+    let (mut seen, blind) = match look(dir) {
+        Ok(seen) => (seen, None),
+        Err(failure) => (Seen::default(), Some(failure)),
+    };
+    let names: Vec<String> = seen
+        .folders
+        .iter()
+        .map(|folder| folder.name.clone())
+        .collect();
+    seen.discovery = discover(config, &names);
+    let needless =
+        dir.as_path() == Path::new(USUAL) && !matches!(seen.discovery, Discovery::Off { .. });
+    if let Some(failure) = blind
+        && !(needless && failure.code == Code::NotFound)
+    {
+        return Err(failure);
+    }
+    if let Discovery::Found(found) = &seen.discovery {
+        let raw = |folder: &Seeable| {
+            let path = folder.path.to_string_lossy();
+            found
+                .coverage
+                .left_to_dumps
+                .iter()
+                .any(|left| left.what == path)
+        };
+        seen.folders.retain(|folder| !raw(folder));
+        let left = found.coverage.uncovered.iter().map(|left| Uncovered {
+            what: left.what.clone(),
+            why: left.why.clone(),
+            harmless: left.harmless,
+        });
+        seen.uncovered.extend(left);
+    }
+    Ok(seen)
+}
+
+/// Looks below the sources' folder.
 pub fn look(dir: &Path) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
     let entries = fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?;
@@ -50,6 +108,7 @@ pub fn look(dir: &Path) -> Result<Seen, Failure> {
             seen.uncovered.push(Uncovered {
                 what: path.display().to_string(),
                 why: why.to_owned(),
+                harmless: false,
             });
         };
         if kind.is_symlink() {
@@ -83,71 +142,58 @@ impl Seen {
     pub fn uncovered(&self, jobs: &[JobConfig]) -> Vec<Uncovered> {
         let taken = |folder: &Seeable| jobs.iter().any(|job| job.sources.takes(&folder.name));
         let switched_off = self.folders.iter().filter(|folder| !taken(folder));
-        let switched_off = switched_off.map(|folder| Uncovered {
-            what: folder.path.display().to_string(),
+        let by_decision = |what: String, harmless: bool| Uncovered {
+            what,
             why: "left out by BACKUP_INCLUDE, BACKUP_EXCLUDE or its own switch".to_owned(),
-        });
-        self.uncovered.iter().cloned().chain(switched_off).collect()
+            harmless,
+        };
+        let switched_off =
+            switched_off.map(|folder| by_decision(folder.path.display().to_string(), false));
+        let mut uncovered: Vec<Uncovered> =
+            self.uncovered.iter().cloned().chain(switched_off).collect();
+        let Some(found) = self.discovery.found() else {
+            return uncovered;
+        };
+        let coverage = &found.coverage;
+        for name in coverage.names() {
+            let taken = |job: &JobConfig| job.sources.may_take_part(&name);
+            if jobs.iter().any(taken) {
+                continue;
+            }
+            uncovered.push(by_decision(format!("source {name}"), true));
+            // Nobody dumps them after all.
+            let raw = coverage
+                .left_to_dumps
+                .iter()
+                .filter(|left| left.server == name);
+            uncovered.extend(raw.map(|left| by_decision(left.what.clone(), true)));
+        }
+        uncovered
     }
 
     /// Names in the configuration that fit no folder: what they meant is not saved.
     pub fn unmatched(&self, jobs: &[JobConfig]) -> Vec<String> {
-        let names: Vec<&str> = self.folders.iter().map(|f| f.name.as_str()).collect();
+        // What the engine would have told of cannot be missed.
+        if let Discovery::Lost(_) = self.discovery {
+            return Vec::new();
+        }
+        let coverage = self.discovery.found().map(|found| &found.coverage);
+        let discovered: Vec<String> = coverage.into_iter().flat_map(|c| c.names()).collect();
+        let folders = self.folders.iter().map(|f| f.name.as_str());
+        let names: Vec<&str> = folders
+            .chain(discovered.iter().map(String::as_str))
+            .collect();
+        let servers = coverage.into_iter().flat_map(|c| &c.servers);
+        let servers: Vec<&str> = servers.map(|server| server.source.as_str()).collect();
         let mut unmatched: Vec<String> = jobs
             .iter()
-            .flat_map(|job| job.sources.unmatched(&names))
+            .flat_map(|job| job.sources.unmatched(&names, &servers))
             .map(str::to_owned)
             .collect();
         unmatched.sort();
         unmatched.dedup();
         unmatched
     }
-}
-
-/// The sources of `job`, ready to be opened. `only` names some of them; none = all. `last` is the backup
-/// before this one: a folder that held something then and nothing now is not believed. Copies of live
-/// databases are made in `scratch`.
-pub fn open(
-    config: &Config,
-    job: &JobConfig,
-    seen: &Seen,
-    only: &[String],
-    last: Option<&Manifest>,
-    scratch: &Path,
-) -> Result<Vec<Box<dyn Source>>, Failure> {
-    let wanted = |folder: &&Seeable| only.is_empty() || only.contains(&folder.name);
-    let folders: Vec<&Seeable> = seen.of_job(job).filter(wanted).collect();
-    let before = |name: &str| {
-        let archive = last?.archives.iter().find(|a| a.source == name)?;
-        archive.entries
-    };
-    let options = |name: &str| Options {
-        exclude: config.sources.exclude_patterns.clone(),
-        on_changed: match config.sources.on_changed_file {
-            OnChangedFile::Warn => OnChanged::Warn,
-            OnChangedFile::Fail => OnChanged::Fail,
-        },
-        entries_before: before(name),
-        scratch: Some(scratch.to_owned()),
-        ..Options::default()
-    };
-    let made: Result<Vec<Folder>, _> = if config.sources.bundle && !folders.is_empty() {
-        let parts = folders.iter().map(|f| (f.name.clone(), f.path.clone()));
-        Folder::bundle("", parts, options("")).map(|bundle| vec![bundle])
-    } else {
-        let one = |f: &&Seeable| Folder::new(&f.name, &f.path, options(&f.name));
-        folders.iter().map(one).collect()
-    };
-    let made = made.map_err(|error| {
-        Failure::usage(
-            error.to_string(),
-            "correct BACKUP_EXCLUDE_PATTERNS: patterns as in a .gitignore",
-        )
-    })?;
-    Ok(made
-        .into_iter()
-        .map(|f| Box::new(f) as Box<dyn Source>)
-        .collect())
 }
 
 /// The private folder in which consistent copies of live databases are made.

@@ -57,6 +57,7 @@ fn an_unknown_name_is_refused_with_the_one_that_was_meant() {
         ("BACKUP_CRON_EXPRESSION", "BACKUP_SCHEDULE"),
         ("BACKUP_TZ", "TZ"),
         ("BACKUP_TIMEZONE", "TZ"),
+        ("BACKUP_DOCKER_HOST", "DOCKER_HOST"),
         ("BACKUP_PASSPHRASE", "BACKUP_ENCRYPTION_KEY"),
         ("BACKUP_ENCRYPTION_KEY_FIEL", "BACKUP_ENCRYPTION_KEY_FILE"),
         ("BACKUP_ENCRYPTON_KEY_FILE", "BACKUP_ENCRYPTION_KEY_FILE"),

@@ -164,7 +164,9 @@ fn a_name_that_fits_no_source_can_be_found_out() {
         .env("BACKUP_INCLUDE_LGOS", "false")
         .loaded();
     let selection = &loaded.config.jobs[0].sources;
-    let unmatched: Vec<&str> = selection.unmatched(&["auth", "logs", "storage"]).collect();
+    let unmatched: Vec<&str> = selection
+        .unmatched(&["auth", "logs", "storage"], &[])
+        .collect();
     assert_eq!(unmatched, ["auht", "LGOS"]);
 }
 
@@ -275,4 +277,57 @@ fn the_level_is_that_of_the_compression() {
 #[test]
 fn switch_names_are_names_of_variables() {
     assert_eq!(config::switch_name("my-data.v2"), "MY_DATA_V2");
+}
+
+#[test]
+fn discovery_is_asked_for_as_soon_as_anything_is_said_of_it() {
+    use lifeboat::docker::{Place, look::Scope};
+
+    let silent = World::new().loaded().config.docker;
+    assert!(silent.databases && silent.volumes && !silent.asked);
+    assert_eq!(silent.scope, Scope::Project);
+
+    let databases = with("BACKUP_DISCOVER", "Databases").config.docker;
+    assert!(databases.databases && !databases.volumes && databases.asked);
+    let off = with("BACKUP_DISCOVER", "off").config.docker;
+    assert!(off.is_off() && !off.asked);
+
+    let two = with("BACKUP_SCOPE", "shop, wiki").config.docker;
+    assert_eq!(
+        two.scope,
+        Scope::Projects(vec!["shop".to_owned(), "wiki".to_owned()])
+    );
+    assert!(two.asked);
+    assert_eq!(with("BACKUP_SCOPE", "all").config.docker.scope, Scope::All);
+
+    let docker = with("DOCKER_HOST", "tcp://proxy:2375").config.docker;
+    assert_eq!(docker.place, Some(Place::Tcp("proxy:2375".to_owned())));
+    assert!(docker.asked);
+    // A proxy that somebody has anyway is no reason to discover against their word.
+    let off = World::new()
+        .env("DOCKER_HOST", "tcp://proxy:2375")
+        .env("BACKUP_DISCOVER", "off");
+    assert!(!off.loaded().config.docker.asked);
+}
+
+#[test]
+fn what_cannot_be_discovered_is_a_mistake() {
+    for (name, value, hint) in [
+        ("BACKUP_DISCOVER", "database", "did you mean databases?"),
+        ("BACKUP_DISCOVER", "off,volumes", "write off alone"),
+        (
+            "BACKUP_SCOPE",
+            "all,shop",
+            "write project, all, or the names",
+        ),
+        ("BACKUP_SCOPE", "my shop", "docker compose ls"),
+        (
+            "DOCKER_HOST",
+            "ssh://host",
+            "write unix:///path/to/docker.sock",
+        ),
+    ] {
+        let report = World::new().env(name, value).mistakes();
+        assert!(report.contains(hint), "{report}");
+    }
 }

@@ -127,6 +127,7 @@ fn every_trouble_with_a_backup() {
     let missed = |source: &str| Missed {
         source: source.to_owned(),
         reason: "is not there".to_owned(),
+        code: None,
     };
     says(
         BackupError::AllMissed(vec![missed("storage"), missed("auth")]),

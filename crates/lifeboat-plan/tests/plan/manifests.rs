@@ -49,6 +49,7 @@ fn manifest() -> Manifest {
         missed: vec![Missed {
             source: "db".to_owned(),
             reason: "pg_dump ended with exit code 1".to_owned(),
+            code: Some("tool_exit".to_owned()),
         }],
         verified_at: Some(at("2025-12-13T01:01:00Z")),
         proofs: vec![Proof {
@@ -79,6 +80,14 @@ fn a_manifest_reads_back_as_it_was_written() {
     assert_eq!(bytes.last(), Some(&b'\n'));
     assert_eq!(Manifest::parse(&bytes).unwrap(), written);
     assert_eq!(Manifest::parse(&bytes).unwrap().to_bytes(), bytes);
+}
+
+#[test]
+fn sizes_that_no_disk_has_add_up_to_the_largest_there_is() {
+    let mut hostile = manifest();
+    hostile.archives[0].size = u64::MAX;
+    hostile.archives.push(hostile.archives[0].clone());
+    assert_eq!(hostile.size(), u64::MAX);
 }
 
 #[test]

@@ -23,12 +23,17 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn of(recipe: &Recipe) -> Self {
+    pub(super) fn of(recipe: &Recipe, seals: usize) -> Self {
         let threads = match recipe.threads {
             0 => available_parallelism().map_or(1, |cores| cores.get()),
             threads => threads,
         };
-        Self::within(BYTES, recipe.compression, recipe.level, threads)
+        Self::within(
+            BYTES / seals.max(1),
+            recipe.compression,
+            recipe.level,
+            threads,
+        )
     }
 
     fn within(bytes: usize, compression: Compression, level: i32, threads: usize) -> Self {

@@ -12,6 +12,9 @@ mod compress;
 mod encrypt;
 mod output;
 mod pipeline;
+mod pour;
+
+pub use pour::pour;
 
 use crate::{
     Cancel, Cancelled, Listener, keys,
@@ -76,19 +79,29 @@ pub fn seal(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Sealed, SealError> {
+    seal_beside(1, source, recipe, upload, cancel, listener)
+}
+
+/// [`seal`], as one of `seals` that may be under way at once: the memory of a run is divided between them.
+pub fn seal_beside(
+    seals: usize,
+    source: &dyn Source,
+    recipe: &Recipe,
+    upload: Box<dyn Upload>,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Sealed, SealError> {
     let notes = Notes::new(source.name(), listener);
     let cipher = Cipher::new(&recipe.seal)?;
     let encryption = cipher.encryption();
     let output = Output::new(cipher, upload)?;
-    let budget = Budget::of(recipe);
+    let budget = Budget::of(recipe, seals);
     let done = pipeline::run(source, recipe, budget, output, &notes, cancel, listener)?;
-    let entries = match (done.captured.entries, notes.entries()) {
-        (None, 0) => None,
-        (known, noted) => Some(known.unwrap_or(0) + noted),
-    };
+    let entries = done.captured.entries_with(&notes);
+    let (object, sha256) = done.end;
     Ok(Sealed {
-        object: done.object,
-        sha256: done.sha256,
+        object,
+        sha256,
         plain_size: done.plain_size,
         plain_xxh128: done.plain_xxh128,
         compression: recipe.compression,

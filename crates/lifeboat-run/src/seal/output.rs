@@ -3,6 +3,7 @@
 use super::{
     SealError,
     encrypt::{Chunks, Cipher},
+    pipeline::Outlet,
 };
 use lifeboat_store::{Object, Upload};
 use ring::digest::{Context, SHA256};
@@ -36,16 +37,21 @@ impl Output {
         };
         Ok(Output { chunks, stored })
     }
+}
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SealError> {
+impl Outlet for Output {
+    /// Where it lies, and its SHA-256.
+    type End = (Object, String);
+
+    fn write(&mut self, frame: &[u8]) -> Result<(), SealError> {
         match &mut self.chunks {
-            None => self.stored.write(bytes),
-            Some(chunks) => chunks.push(bytes, &mut |sealed| self.stored.write(sealed)),
+            None => self.stored.write(frame),
+            Some(chunks) => chunks.push(frame, &mut |sealed| self.stored.write(sealed)),
         }
     }
 
-    /// Ends the stream and makes it visible; gives back its SHA-256.
-    pub(super) fn commit(mut self) -> Result<(Object, String), SealError> {
+    /// Ends the stream and makes it visible.
+    fn commit(mut self) -> Result<(Object, String), SealError> {
         if let Some(chunks) = self.chunks.take() {
             chunks.finish(&mut |sealed| self.stored.write(sealed))?;
         }

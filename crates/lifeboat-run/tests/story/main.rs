@@ -2,7 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "figures for the reliability page")]
 
+mod dump_sizes;
+mod dumps;
 mod every_failure;
 mod meanwhile;
+mod refused;
+mod script;
+mod stillness;
 mod whole;
 mod world;

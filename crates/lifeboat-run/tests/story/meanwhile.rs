@@ -175,7 +175,7 @@ fn copies_that_share_damaged_bytes_count_no_more_than_the_backup_itself() {
             verify::verify(item, Depth::Digest, harbour, at, &Cancel::default(), &()).unwrap();
         checked.is_whole()
     };
-    let later = chrono::Utc::now() + TimeDelta::days(1);
+    let later = world.now + TimeDelta::days(1);
     assert!(!check(later));
     let catalog = world.catalog();
     assert_eq!(catalog.items.len(), 3);

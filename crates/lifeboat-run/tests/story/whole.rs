@@ -1,17 +1,26 @@
 //! What happens when all goes well, and when a source, a byte or a manifest is not as it should be.
 
 use crate::world::World;
-use lifeboat_plan::{Status, Tier, event::Outcome};
+use chrono::TimeDelta;
+use lifeboat_plan::{
+    Status, Tier,
+    event::{Outcome, RunEvent},
+};
 use lifeboat_run::{
-    Cancel, layout,
+    Cancel, Listener,
+    backup::Batch,
+    layout,
     prune::{self, PruneError},
     restore::{self, RestoreError, Wish},
     unseal::{Depth, UnsealError},
     verify,
 };
-use lifeboat_store::{Key, Store};
+use lifeboat_store::{
+    Key, Store,
+    lock::{Holder, Owner},
+};
 use lifeboat_testkit::compare_trees;
-use std::{fs, os::unix::fs::MetadataExt, process::Command};
+use std::{fs, os::unix::fs::MetadataExt, process::Command, sync::Mutex};
 
 fn wish(world: &World) -> Wish {
     Wish {
@@ -54,6 +63,41 @@ fn a_backup_comes_back_as_it_was() {
             .keys_in_store()
             .iter()
             .any(|key| key.starts_with("restore_logs/2025/12/restore_20251210_"))
+    );
+}
+
+/// Hears whose name the lock bears while a run has it.
+struct LockReader<'a>(&'a World, Mutex<Vec<Owner>>);
+
+impl Listener for LockReader<'_> {
+    fn hear(&self, _: &RunEvent) {
+        if let Some(Holder::Named(owner)) = self.0.state.lock_holder().unwrap() {
+            self.1.lock().unwrap().push(owner);
+        }
+    }
+}
+
+#[test]
+fn every_date_of_a_run_is_of_the_clock_that_it_was_given() {
+    let world = World::new();
+    let reader = LockReader(&world, Mutex::default());
+    let sources = world.sources();
+    let report = world.back_up_heard(&world.local, &Batch::each(&sources), None, &reader);
+    let manifest = report.unwrap().manifest;
+    assert_eq!(manifest.created_at, world.now);
+    for at in [manifest.completed_at, manifest.verified_at.unwrap()] {
+        assert!(
+            at >= world.now && at - world.now < TimeDelta::hours(1),
+            "{at}"
+        );
+    }
+    let owners = reader.1.into_inner().unwrap();
+    assert!(!owners.is_empty());
+    assert!(
+        owners
+            .iter()
+            .all(|owner| owner.since == "2025-12-10T01:00:00Z"),
+        "{owners:?}"
     );
 }
 

@@ -4,17 +4,18 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use lifeboat_plan::{BackupType, Compression, KeepRules, Name};
 use lifeboat_run::{
-    Authenticator, Cancel, Keyring, Secret,
-    backup::{self, BackupError, Harbour, Order, Report},
+    Authenticator, Cancel, Keyring, Listener, Secret,
+    backup::{self, BackupError, Batch, Harbour, Order, Report},
     catalog::Catalog,
     keys::KeyTexts,
     prune::Rules,
+    quiesce::Undo,
     seal::Recipe,
     source::{Folder, Options, Source},
     state::State,
 };
 use lifeboat_store::{Local, Store};
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
@@ -27,6 +28,9 @@ pub(crate) struct World {
     pub(crate) keep: KeepRules,
     pub(crate) verify: bool,
     pub(crate) selection: Vec<String>,
+    pub(crate) at_once: usize,
+    pub(crate) hold_max: Option<Duration>,
+    pub(crate) retry: Option<Duration>,
 }
 
 impl World {
@@ -59,6 +63,9 @@ impl World {
             keep: KeepRules::default(),
             verify: true,
             selection: Vec::new(),
+            at_once: 1,
+            hold_max: None,
+            retry: Some(Duration::ZERO),
             dir,
         };
         for (path, content) in [
@@ -112,6 +119,40 @@ impl World {
         store: &dyn Store,
         sources: &[Box<dyn Source>],
     ) -> Result<Report, BackupError> {
+        self.back_up_batches(store, &Batch::each(sources))
+    }
+
+    pub(crate) fn back_up_with(&self, undo: &dyn Undo) -> Result<Report, BackupError> {
+        let sources = self.sources();
+        self.back_up_heard(&self.local, &Batch::each(&sources), Some(undo), &())
+    }
+
+    pub(crate) fn back_up_batches(
+        &self,
+        store: &dyn Store,
+        batches: &[Batch<'_>],
+    ) -> Result<Report, BackupError> {
+        self.back_up_heard(store, batches, None, &())
+    }
+
+    pub(crate) fn back_up_heard(
+        &self,
+        store: &dyn Store,
+        batches: &[Batch<'_>],
+        undo: Option<&dyn Undo>,
+        listener: &dyn Listener,
+    ) -> Result<Report, BackupError> {
+        self.back_up_until(store, batches, undo, &Cancel::default(), listener)
+    }
+
+    pub(crate) fn back_up_until(
+        &self,
+        store: &dyn Store,
+        batches: &[Batch<'_>],
+        undo: Option<&dyn Undo>,
+        cancel: &Cancel,
+        listener: &dyn Listener,
+    ) -> Result<Report, BackupError> {
         let rules = self.rules();
         let recipe = Recipe {
             compression: Compression::Zstd,
@@ -123,7 +164,10 @@ impl World {
             name: &self.name,
             job: "default",
             kind: BackupType::Scheduled,
-            sources,
+            batches,
+            at_once: self.at_once,
+            hold_max: self.hold_max,
+            undo,
             selection: &self.selection,
             recipe: &recipe,
             verify: self.verify,
@@ -131,15 +175,11 @@ impl World {
             zone: Tz::UTC,
             host: "here",
             keep_until: None,
+            retry: self.retry,
+            compose: None,
             prune: Some(&rules),
         };
-        backup::back_up(
-            &order,
-            self.harbour(store),
-            self.now,
-            &Cancel::default(),
-            &(),
-        )
+        backup::back_up(&order, self.harbour(store), self.now, cancel, listener)
     }
 
     pub(crate) fn rules(&self) -> Rules {

@@ -2,7 +2,7 @@
 
 use crate::kit::{has, key_pair, sh, temp, with_passphrase};
 use chrono::{TimeZone, Utc};
-use lifeboat_plan::{BackupType, Manifest, Status, Tier, manifest::FORMAT};
+use lifeboat_plan::Manifest;
 use lifeboat_run::{
     Keyring, Secret,
     authenticity::{Authenticator, Authenticity, link_holds, link_to},
@@ -149,28 +149,11 @@ fn a_canary_tells_whether_what_is_sealed_can_be_opened() {
 fn manifest() -> Manifest {
     let at = Utc.with_ymd_and_hms(2025, 12, 13, 2, 0, 0).unwrap();
     let mut manifest = Manifest {
-        format: FORMAT,
-        id: "shop_daily_20251213_020000".parse().unwrap(),
-        name: "shop".parse().unwrap(),
-        tier: Tier::Daily,
-        kind: BackupType::Scheduled,
-        status: Status::Completed,
-        created_at: at,
-        completed_at: at,
         host: "närnia".to_owned(),
-        version: "0.1.0".to_owned(),
         sequence: 7,
-        previous: None,
-        selection: Vec::new(),
-        origin: None,
-        keep_until: None,
         compose: Some(serde_json::json!({"services": {"db": {"image": "postgres:16", "n": 1.5}}})),
         archives: vec![crate::kit::Sample::new(b"x", Some(1)).archive],
-        missed: Vec::new(),
-        verified_at: None,
-        proofs: Vec::new(),
-        mac: None,
-        more: serde_json::Map::new(),
+        ..Manifest::empty("shop_daily_20251213_020000".parse().unwrap(), at)
     };
     manifest.more.insert(
         "younger".to_owned(),

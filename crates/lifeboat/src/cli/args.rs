@@ -81,6 +81,9 @@ pub enum Verb {
     Health,
     /// Show all of it in ten seconds, on a sample project: no Docker, no configuration
     Demo(Demo),
+    /// Walk a folder, and write what is in it to stdout for another Lifeboat to seal
+    #[command(hide = true)]
+    Pour(Pour),
 }
 
 #[derive(Debug, clap::Args)]
@@ -228,6 +231,33 @@ pub struct Demo {
     /// Leave everything in this new folder, to look at
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Pour {
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// Patterns as in a .gitignore; may be given several times
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub exclude: Vec<String>,
+    /// Entries at the last backup: an empty folder is not believed
+    #[arg(long, value_name = "N")]
+    pub entries_before: Option<u64>,
+    /// What a file that changes while it is read is worth
+    #[arg(long, value_enum, default_value = "warn")]
+    pub on_changed: Changed,
+    /// Where consistent copies of SQLite databases are made
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+    /// Write to this socket instead, if somebody listens there; the first byte on stdout tells
+    #[arg(long, value_name = "SOCKET")]
+    pub socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Changed {
+    Warn,
+    Fail,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,13 +5,13 @@ use crate::{
     config::{JobConfig, Loaded},
     exit::{Code, Failure, Result},
     job::{self, Wish},
-    sources::{self, Seen},
+    sources::{self, Discovery, Planned, Seen},
 };
 use lifeboat_run::backup::Report;
 use serde_json::{Value, json};
 
 pub fn run(args: &args::Backup, loaded: Loaded, signals: &Signals, screen: &mut Screen) -> Result {
-    let seen = sources::look(&loaded.config.sources.dir)?;
+    let seen = sources::survey(&loaded.config)?;
     let jobs = jobs_that_take(&args.sources, &loaded, &seen)?;
     if args.dry_run {
         return dry_run(args, &jobs, &seen, screen);
@@ -59,12 +59,10 @@ pub fn run(args: &args::Backup, loaded: Loaded, signals: &Signals, screen: &mut 
 fn jobs_that_take(only: &[String], loaded: &Loaded, seen: &Seen) -> Result<Vec<JobConfig>> {
     let jobs = &loaded.config.jobs;
     for name in only {
-        let taken = |job: &JobConfig| seen.of_job(job).any(|folder| folder.name == *name);
+        let taken = |job: &JobConfig| seen.planned(job).iter().any(|planned| planned.is(name));
         if !jobs.iter().any(taken) {
-            let names: Vec<&str> = jobs
-                .iter()
-                .flat_map(|job| seen.of_job(job).map(|folder| folder.name.as_str()))
-                .collect();
+            let planned = jobs.iter().flat_map(|job| seen.planned(job));
+            let names: Vec<String> = planned.map(|planned| planned.name).collect();
             return Err(Failure::new(
                 Code::NotFound,
                 format!("there is no source {name:?}"),
@@ -73,7 +71,8 @@ fn jobs_that_take(only: &[String], loaded: &Loaded, seen: &Seen) -> Result<Vec<J
         }
     }
     let takes_one = |job: &&JobConfig| {
-        only.is_empty() || seen.of_job(job).any(|folder| only.contains(&folder.name))
+        let named = |planned: &Planned| only.iter().any(|name| planned.is(name));
+        only.is_empty() || seen.planned(job).iter().any(named)
     };
     Ok(jobs.iter().filter(takes_one).cloned().collect())
 }
@@ -81,26 +80,21 @@ fn jobs_that_take(only: &[String], loaded: &Loaded, seen: &Seen) -> Result<Vec<J
 fn dry_run(args: &args::Backup, jobs: &[JobConfig], seen: &Seen, screen: &mut Screen) -> Result {
     let mut plans = Vec::new();
     for job in jobs {
-        let folders: Vec<_> = seen
-            .of_job(job)
-            .filter(|f| args.sources.is_empty() || args.sources.contains(&f.name))
-            .collect();
+        let named = |planned: &Planned| args.sources.iter().any(|name| planned.is(name));
+        let mut planned = seen.planned(job);
+        planned.retain(|planned| args.sources.is_empty() || named(planned));
         screen.line(format_args!(
             "Job {} would back up as {}_…:",
             job.name, job.backups
         ));
-        for folder in &folders {
+        for planned in &planned {
             screen.line(format_args!(
                 "  {}  {}",
-                words::plain(&folder.name),
-                words::plain(&folder.path.display().to_string())
+                words::plain(&planned.name),
+                words::plain(&planned.place())
             ));
         }
-        let sources: Vec<Value> = folders
-            .iter()
-            .map(|f| json!({ "name": f.name, "path": f.path }))
-            .collect();
-        plans.push(json!({ "job": job.name, "sources": sources }));
+        plans.push(json!({ "job": job.name, "sources": planned }));
     }
     let uncovered = seen.uncovered(jobs);
     for left_out in &uncovered {
@@ -118,7 +112,13 @@ fn say_what_is_not_covered(seen: &Seen, jobs: &[JobConfig], screen: &Screen) {
     if screen.json_wanted() {
         return;
     }
-    for left_out in seen.uncovered.iter() {
+    if let Discovery::Lost(error) = &seen.discovery {
+        screen.say(format_args!(
+            "! what the engine runs is not covered: {error}"
+        ));
+        screen.say(format_args!("  {}", error.hint()));
+    }
+    for left_out in seen.uncovered.iter().filter(|left| !left.harmless) {
         screen.say(format_args!(
             "! not covered: {}: {}",
             words::plain(&left_out.what),
@@ -127,7 +127,7 @@ fn say_what_is_not_covered(seen: &Seen, jobs: &[JobConfig], screen: &Screen) {
     }
     for name in seen.unmatched(jobs) {
         screen.say(format_args!(
-            "! the configuration names {name:?}, and there is no such folder"
+            "! the configuration names {name:?}, and there is no such source"
         ));
     }
 }
@@ -138,11 +138,10 @@ fn say(report: &Report, screen: &Screen) {
         return;
     }
     let manifest = &report.manifest;
-    let plain: u64 = manifest.archives.iter().map(|a| a.plain_size).sum();
     screen.say(format_args!(
         "{}: {} → {} in {}{}",
         words::many(manifest.archives.len() as u64, "archive", "archives"),
-        words::size(plain),
+        words::size(manifest.plain_size()),
         words::size(manifest.size()),
         words::took(report.took),
         match &report.pruned {

@@ -33,7 +33,7 @@ pub fn run(args: &args::Cat, port: &Port, signals: &Signals) -> Result {
     }
     let harbour = port.harbour();
     let _lease = harbour.state.lease(item.id()).ok();
-    let key = layout::in_tier(item.manifest.tier, &archive.file);
+    let key = layout::archive(item.manifest.tier, &archive.file)?;
     pour(
         || Ok(harbour.store.open(&key)?),
         archive,

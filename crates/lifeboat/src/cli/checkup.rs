@@ -5,7 +5,7 @@ use crate::{
     config::{JobConfig, Loaded},
     exit::Result,
     job,
-    sources::{self, Seen},
+    sources::{self, Discovery, Seen},
 };
 use chrono::TimeDelta;
 use lifeboat_plan::{Freshness, Manifest, Status};
@@ -18,7 +18,7 @@ const DAYS_UNTIL_FULL_SOON: u64 = 30;
 
 pub fn sources(loaded: &Loaded, findings: &mut Findings) -> Seen {
     let config = &loaded.config;
-    let seen = match sources::look(&config.sources.dir) {
+    let seen = match sources::survey(config) {
         Ok(seen) => seen,
         // Where only the backups are mounted, to restore from them, there is nothing to save.
         Err(failure) => {
@@ -28,11 +28,17 @@ pub fn sources(loaded: &Loaded, findings: &mut Findings) -> Seen {
     };
     for name in seen.unmatched(&config.jobs) {
         findings.warning(
-            format!("the configuration names {name:?}, and there is no such folder"),
+            format!("the configuration names {name:?}, and there is no such source"),
             "correct the name, or mount the volume",
         );
     }
-    for left_out in &seen.uncovered {
+    if let Discovery::Lost(error) = &seen.discovery {
+        findings.urgent(
+            format!("what the engine runs is not saved: {error}"),
+            error.hint(),
+        );
+    }
+    for left_out in seen.uncovered.iter().filter(|left| !left.harmless) {
         findings.warning(
             format!("{} is not saved: {}", left_out.what, left_out.why),
             "`lifeboat plan` shows all that is and is not saved",
@@ -278,7 +284,7 @@ pub fn room(catalog: &Catalog, port: &Port, findings: &mut Findings) -> Result<O
         words::size(room.total)
     );
     match room.days_until_full {
-        _ if room.free < room.newest + room.newest / 5 => findings.urgent(
+        _ if room.free < room.newest.saturating_add(room.newest / 5) => findings.urgent(
             format!("{free}: the next backup may not fit"),
             "free some space, or shorten the retention (`lifeboat prune --dry-run`)",
         ),

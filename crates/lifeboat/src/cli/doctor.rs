@@ -4,6 +4,7 @@ use super::{
     finding::{Findings, Level},
     port::Port,
     screen::Screen,
+    try_docker::try_docker,
     words,
 };
 use crate::{
@@ -53,30 +54,34 @@ pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
 }
 
 fn try_sources(config: &Config, findings: &mut Findings) {
-    let seen = match sources::look(&config.sources.dir) {
+    let seen = match sources::survey(config) {
         Ok(seen) => seen,
         Err(failure) => return findings.urgent(failure.what, failure.hint),
     };
+    try_docker(config, &seen, findings);
     for name in seen.unmatched(&config.jobs) {
         findings.warning(
-            format!("the configuration names {name:?}, and there is no such folder"),
+            format!("the configuration names {name:?}, and there is no such source"),
             "correct the name, or mount the volume",
         );
     }
-    for left_out in seen.uncovered(&config.jobs) {
+    for left_out in seen
+        .uncovered(&config.jobs)
+        .into_iter()
+        .filter(|left| !left.harmless)
+    {
         findings.warning(
             format!("{} is not saved: {}", left_out.what, left_out.why),
             "leave it so if that is meant",
         );
     }
-    let mut any = false;
+    let any = config.jobs.iter().any(|job| !seen.planned(job).is_empty());
     for folder in &seen.folders {
         if config
             .jobs
             .iter()
             .any(|job| job.sources.takes(&folder.name))
         {
-            any = true;
             try_source(&folder.name, &folder.path, findings);
         }
     }
@@ -393,7 +398,7 @@ fn open_start(item: &Item, archive: &Archive, port: &Port) -> Result<()> {
     let harbour = port.harbour();
     let stored = harbour
         .store
-        .open(&layout::in_tier(item.manifest.tier, &archive.file))?;
+        .open(&layout::archive(item.manifest.tier, &archive.file)?)?;
     let (compression, encryption) = (archive.compression, archive.encryption);
     let mut plain = unseal::open(&archive.file, stored, compression, encryption, harbour.keys)?;
     plain.read(&mut [0; 512]).map_err(|error| {

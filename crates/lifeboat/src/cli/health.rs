@@ -50,6 +50,7 @@ fn judge(beat: &Heartbeat, config: &Config, now: DateTime<Utc>) -> Verdict {
     known.watching_since = beat.since;
     known.grace = job::grace(&config.wake);
     known.trouble = beat.trouble.clone();
+    known.engine = beat.engine.clone();
     for job in &config.jobs {
         if let Some(newest_good) = beat.newest_good.get(job.name.as_str()) {
             let promise = Promise {

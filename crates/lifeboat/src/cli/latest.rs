@@ -29,10 +29,10 @@ pub fn run(args: &args::Latest, port: &Port, screen: &mut Screen) -> Result {
         (None, [only]) => Some(only),
         (None, _) => None,
     };
-    let key = archive.map_or_else(
-        || layout::manifest(item.id()),
-        |archive| layout::in_tier(manifest.tier, &archive.file),
-    );
+    let key = match archive {
+        Some(archive) => layout::archive(manifest.tier, &archive.file)?,
+        None => layout::manifest(item.id()),
+    };
     let path = port.dir().join(key.as_str());
     screen.document(&json!({
         "id": manifest.id,

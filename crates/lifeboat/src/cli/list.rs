@@ -9,7 +9,7 @@ use super::{
 };
 use crate::exit::{Code, Result};
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{BackupId, BackupType, Manifest, Status, Tier};
+use lifeboat_plan::{BackupId, BackupType, Manifest, Status, Tier, manifest};
 use lifeboat_run::catalog::{Catalog, Item};
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -128,12 +128,11 @@ fn print_totals(items: &[&Item], shown: usize, port: &Port, screen: &mut Screen)
         return;
     };
     // The tiers' copies share the bytes of the backup they were made from.
-    let originals = items
-        .iter()
-        .filter(|item| item.manifest.origin.is_none())
-        .map(|item| item.manifest.size())
-        .sum::<u64>();
-    let all = items.iter().map(|item| item.manifest.size()).sum::<u64>();
+    let sizes = |some: fn(&&&Item) -> bool| {
+        manifest::sum(items.iter().filter(some).map(|item| item.manifest.size()))
+    };
+    let originals = sizes(|item| item.manifest.origin.is_none());
+    let all = sizes(|_| true);
     let listed = match shown == items.len() {
         true => String::new(),
         false => format!(" ({shown} listed)"),
@@ -223,6 +222,8 @@ pub struct Listed<'a> {
     pub quarantined: Option<&'a str>,
     pub missing: &'a [String],
     pub archives: &'a [lifeboat_plan::Archive],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub missed: &'a [lifeboat_plan::Missed],
     pub store: &'a str,
 }
 
@@ -249,6 +250,7 @@ impl<'a> Listed<'a> {
             quarantined: item.quarantined.as_deref(),
             missing: &item.missing,
             archives: &manifest.archives,
+            missed: &manifest.missed,
             store,
         }
     }
@@ -260,5 +262,5 @@ pub fn proven_at(manifest: &Manifest) -> Option<DateTime<Utc>> {
 }
 
 fn warnings(manifest: &Manifest) -> u64 {
-    manifest.archives.iter().map(|a| a.warnings_total).sum()
+    manifest::sum(manifest.archives.iter().map(|a| a.warnings_total))
 }

@@ -5,9 +5,7 @@
 
 use crate::exit::{Code, Failure, Result};
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{
-    Archive, BackupId, BackupType, Compression, Encryption, Manifest, Status, Tier, manifest,
-};
+use lifeboat_plan::{Archive, BackupId, Compression, Encryption, Manifest, Tier};
 use lifeboat_run::{Keyring, authenticity::hex, unseal::tar};
 use ring::digest::{Context, SHA256};
 use std::{
@@ -114,28 +112,8 @@ impl Loose {
             more: Default::default(),
         };
         Ok(Manifest {
-            format: manifest::FORMAT,
-            name: id.name().clone(),
-            tier: id.tier(),
-            id,
-            kind: BackupType::Manual,
-            status: Status::Completed,
-            created_at: at,
-            completed_at: at,
-            host: String::new(),
-            version: String::new(),
-            sequence: 0,
-            previous: None,
-            selection: Vec::new(),
-            origin: None,
-            keep_until: None,
-            compose: None,
             archives: vec![archive],
-            missed: Vec::new(),
-            verified_at: None,
-            proofs: Vec::new(),
-            mac: None,
-            more: Default::default(),
+            ..Manifest::empty(id, at)
         })
     }
 

@@ -20,12 +20,12 @@ pub struct LooseStore {
 }
 
 impl LooseStore {
-    pub fn new(loose: &Loose, tier: Tier) -> Self {
-        LooseStore {
+    pub fn new(loose: &Loose, tier: Tier) -> Result<Self> {
+        Ok(LooseStore {
             path: loose.path.clone(),
             place: loose.path.display().to_string(),
-            key: layout::in_tier(tier, &loose.file),
-        }
+            key: layout::archive(tier, &loose.file)?,
+        })
     }
 
     fn nothing_else<T>(&self, action: &'static str, key: &Key) -> Result<T> {

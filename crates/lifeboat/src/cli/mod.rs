@@ -26,12 +26,14 @@ pub mod loose;
 pub mod loose_store;
 pub mod open;
 pub mod plan;
+pub mod pour;
 pub mod prune;
 pub mod rebuild;
 pub mod restore;
 pub mod room;
 pub mod status;
 pub mod sweep;
+pub mod try_docker;
 pub mod verify;
 
 use crate::{
@@ -73,6 +75,12 @@ fn dispatch(args: Args) -> Result {
         let end = crate::demo::run(args, &signals, &mut screen);
         return finish(end, screen, &signals);
     }
+    // Nor does a helper: whoever started it has told it everything.
+    if let Verb::Pour(args) = &verb {
+        let signals = Signals::watch()?;
+        let end = pour::run(args, &signals);
+        return finish(end, screen, &signals);
+    }
     let loaded = Config::from_environment(common.config.clone())?;
     let format = match loaded.config.log.format {
         LogFormat::Text => log::Format::Text,
@@ -105,7 +113,9 @@ fn run_verb(verb: &Verb, loaded: Loaded, signals: &Signals, screen: &mut Screen)
         Verb::Rebuild => rebuild::run(&Port::open(loaded)?, screen),
         Verb::Sweep(args) => sweep::run(args, &Port::open(loaded)?, signals, screen),
         Verb::Health => health::run(loaded, screen),
-        Verb::Daemon | Verb::Demo(_) => unreachable!("these two go ways of their own"),
+        Verb::Daemon | Verb::Demo(_) | Verb::Pour(_) => {
+            unreachable!("these go ways of their own")
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     config::{JobConfig, Loaded},
-    exit::{Code, Failure, Result},
-    sources::{self, Seen},
+    docker::look::Remark,
+    exit::{Code, Result},
+    sources::{self, Discovery, Planned, Seen, jobs_of_labels},
 };
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -23,21 +24,34 @@ const RUNS_SHOWN: usize = 3;
 
 pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
     let now = Utc::now();
-    let seen = sources::look(&loaded.config.sources.dir);
+    let seen = sources::survey(&loaded.config);
     let (seen, blind) = match seen {
         Ok(seen) => (seen, None),
         Err(failure) => (Seen::default(), Some(failure)),
     };
-    let jobs = loaded.config.jobs.clone();
-    let schedules: Vec<Timetable> = jobs.iter().map(|job| Timetable::of(job, now)).collect();
+    let mut jobs = loaded.config.jobs.clone();
     let uncovered = seen.uncovered(&jobs);
     let unmatched = seen.unmatched(&jobs);
+    let mut remarks = remarks(&seen);
+    if let Some(found) = seen.discovery.found() {
+        let (more, strange) = jobs_of_labels(&loaded.config, found);
+        jobs.extend(more);
+        remarks.extend(strange);
+    }
+    let planned: Vec<Planned> = jobs.iter().flat_map(|job| seen.planned(job)).collect();
+    let schedules: Vec<Timetable> = jobs.iter().map(|job| Timetable::of(job, now)).collect();
 
     if let Some(failure) = &blind {
-        print_blind(failure, screen);
+        print_blind(&failure.what, &failure.hint, screen);
     }
-    print_sources(&jobs, &seen, screen);
+    if let Discovery::Lost(error) = &seen.discovery {
+        let what = format!("what the engine runs is not saved: {error}");
+        print_blind(&what, &error.hint(), screen);
+    }
+    print_sources(&planned, screen);
+    print_left_to_dumps(&seen, screen);
     print_uncovered(&uncovered, &unmatched, screen);
+    print_remarks(&remarks, screen);
     print_schedules(&schedules, loaded.config.wake.zone, screen);
     screen.heading("Where to");
     let dir = loaded.config.near.dir.clone();
@@ -47,8 +61,11 @@ pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
     print_settings(&loaded, screen);
 
     screen.document(&json!({
-        "sources": sources_json(&jobs, &seen),
+        "sources": planned,
+        "left_to_dumps": left_to_dumps(&seen).iter().map(|(what, server)| json!({ "what": what, "server": server })).collect::<Vec<_>>(),
         "uncovered": uncovered,
+        "discovery": discovery_json(&seen.discovery),
+        "remarks": remarks.iter().map(|r| json!({ "what": r.what, "hint": r.hint })).collect::<Vec<_>>(),
         "unmatched": unmatched,
         "schedules": schedules,
         "stores": [{ "name": "near", "url": format!("file://{}", dir.display()) }],
@@ -57,9 +74,10 @@ pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
         "warnings": loaded.warnings.iter().map(|w| json!({ "what": w.what, "hint": w.hint })).collect::<Vec<_>>(),
     }));
     // A folder that cannot be looked into means that the next backup fails.
-    match blind {
-        Some(failure) => Ok(failure.code),
-        None => Ok(Code::Done),
+    match (blind, &seen.discovery) {
+        (Some(failure), _) => Ok(failure.code),
+        (None, Discovery::Lost(_)) => Ok(Code::Failed),
+        (None, _) => Ok(Code::Done),
     }
 }
 
@@ -82,49 +100,99 @@ impl Timetable {
     }
 }
 
-fn sources_json(jobs: &[JobConfig], seen: &Seen) -> Vec<Value> {
-    let of_job = |job: &JobConfig| {
-        let name = job.name.clone();
-        let folders = seen.of_job(job).cloned().collect::<Vec<_>>();
-        folders.into_iter().map(move |folder| {
-            json!({
-                "name": folder.name,
-                "kind": "files",
-                "service": null,
-                "volume": null,
-                "path": folder.path,
-                "hold": "none",
-                "job": name,
-            })
-        })
-    };
-    jobs.iter().flat_map(of_job).collect()
+/// What is not as one would wish: calls that were refused, labels with mistakes, doubtful sources.
+fn remarks(seen: &Seen) -> Vec<Remark> {
+    match &seen.discovery {
+        Discovery::Off { decided: true, .. } | Discovery::Lost(_) => Vec::new(),
+        Discovery::Off { why, hint, .. } => vec![Remark {
+            what: format!("nothing is discovered: {why}"),
+            hint: hint.clone(),
+        }],
+        Discovery::Found(found) => found.remarks(),
+    }
 }
 
-fn print_blind(failure: &Failure, screen: &mut Screen) {
-    let what = screen.paint(Paint::Bad, &format!("✗ {}", failure.what));
+fn left_to_dumps(seen: &Seen) -> Vec<(String, String)> {
+    let coverage = seen.discovery.found().map(|found| &found.coverage);
+    let left = coverage
+        .into_iter()
+        .flat_map(|coverage| &coverage.left_to_dumps);
+    left.map(|left| (left.what.clone(), left.server.clone()))
+        .collect()
+}
+
+fn discovery_json(discovery: &Discovery) -> Value {
+    match discovery {
+        Discovery::Off { why, hint, .. } => json!({ "state": "off", "why": why, "hint": hint }),
+        Discovery::Lost(error) => {
+            json!({ "state": "lost", "why": error.to_string(), "hint": error.hint() })
+        }
+        Discovery::Found(found) => json!({
+            "state": "found",
+            "project": found.seen.project,
+            "services": found.seen.services.iter().map(|s| s.address.to_string()).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+fn print_blind(what: &str, hint: &str, screen: &mut Screen) {
+    let what = screen.paint(Paint::Bad, &format!("✗ {what}"));
     screen.line(what);
-    screen.line(format_args!("  {}", failure.hint));
+    screen.line(format_args!("  {hint}"));
     screen.line("");
 }
 
-fn print_sources(jobs: &[JobConfig], seen: &Seen, screen: &mut Screen) {
+fn print_sources(planned: &[Planned], screen: &mut Screen) {
     screen.heading("What is saved");
-    let mut table = Table::new(&["source", "job", "path"]);
-    for job in jobs {
-        for folder in seen.of_job(job) {
-            table.row([
-                folder.name.clone(),
-                job.name.to_string(),
-                folder.path.display().to_string(),
-            ]);
-        }
+    let mut table = Table::new(&["source", "kind", "job", "from", "users", "hold"]);
+    for planned in planned {
+        table.row([
+            words::plain(&planned.name),
+            planned.kind.clone(),
+            planned.job.clone(),
+            words::plain(&planned.place()),
+            words::plain(&planned.services.join(", ")),
+            planned.hold.to_owned(),
+        ]);
     }
     match table.is_empty() {
         true => screen.line("  nothing"),
         false => table.print(screen),
     }
+    for planned in planned {
+        if let Some(reason) = &planned.fails {
+            let what = format!("  ✗ {} cannot be saved: {reason}", planned.name);
+            let what = screen.paint(Paint::Bad, &words::plain(&what));
+            screen.line(what);
+        }
+    }
     screen.line("");
+}
+
+fn print_left_to_dumps(seen: &Seen, screen: &mut Screen) {
+    let left = left_to_dumps(seen);
+    if left.is_empty() {
+        return;
+    }
+    screen.heading("Left to the dump");
+    for (what, server) in left {
+        screen.line(format_args!(
+            "  {}: raw files of the database, left to the dump of {}",
+            words::plain(&what),
+            words::plain(&server)
+        ));
+    }
+    screen.line("");
+}
+
+fn print_remarks(remarks: &[Remark], screen: &mut Screen) {
+    for remark in remarks {
+        screen.line(format_args!("! {}", words::plain(&remark.what)));
+        screen.line(format_args!("  {}", words::plain(&remark.hint)));
+    }
+    if !remarks.is_empty() {
+        screen.line("");
+    }
 }
 
 fn print_uncovered(uncovered: &[sources::Uncovered], unmatched: &[String], screen: &mut Screen) {
@@ -142,7 +210,7 @@ fn print_uncovered(uncovered: &[sources::Uncovered], unmatched: &[String], scree
     }
     for name in unmatched {
         screen.line(format_args!(
-            "  {}: the configuration names it, and there is no such folder",
+            "  {}: the configuration names it, and there is no such source",
             words::plain(name)
         ));
     }

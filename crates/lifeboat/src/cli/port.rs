@@ -82,7 +82,7 @@ impl Port {
     }
 
     pub fn lock(&self, doing: &str) -> Result<RunLock> {
-        Ok(self.state.lock(doing)?)
+        Ok(self.state.lock(doing, self.now)?)
     }
 
     /// Whose run is under way; `None` while nobody holds the lock.

@@ -197,7 +197,20 @@ fn line(event: &RunEvent) -> Option<String> {
             words::took(*took)
         ),
         RunEvent::Warning { source, what } => format!("! {source}: {what}"),
-        RunEvent::SourceMissed { source, reason } => format!("✗ {source}: {reason}"),
+        RunEvent::SourceRetried { source, reason } => {
+            format!("! {source}: {reason}; it is tried once more")
+        }
+        RunEvent::SourceMissed { source, reason, .. } => format!("✗ {source}: {reason}"),
+        RunEvent::Holding { what } => format!("· {what}"),
+        RunEvent::Released { service, took } => {
+            format!("· {service} goes on, after {}", words::took(*took))
+        }
+        RunEvent::LetGo { service } => {
+            format!("! {service} was held by a run that was killed; it goes on now")
+        }
+        RunEvent::StillHeld { service, reason } => {
+            format!("✗ {service} is not as it was before: {reason}")
+        }
         RunEvent::Verified { file } => format!("✓ {file} read back"),
         RunEvent::Promoted { tier, .. } => format!("✓ kept as {tier} too"),
         RunEvent::Pruned { id, reason } => format!("- {id} dropped: {reason}"),

@@ -91,7 +91,9 @@ fn from_file(
         quarantined: None,
     };
     let plan = restore::plan(&item, wish)?;
-    let store = LooseStore::new(&loose, item.manifest.tier);
+    let store = LooseStore::new(&loose, item.manifest.tier).map_err(|error| {
+        Failure::usage(error.to_string(), "rename the file, and restore it again")
+    })?;
     let state = PassingState::beside(&plan.target, &loaded.config.name)?;
     let harbour = Harbour {
         store: &store,

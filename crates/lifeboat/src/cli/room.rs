@@ -61,7 +61,7 @@ fn growth(recent: &[&Manifest], pruning: bool) -> Option<f64> {
         // One goes for each that comes: the store grows by the difference.
         let third = recent.len() / 3;
         let mean = |some: &[&Manifest]| {
-            some.iter().map(|m| m.size()).sum::<u64>() as f64 / some.len() as f64
+            some.iter().map(|m| m.size() as f64).sum::<f64>() / some.len() as f64
         };
         let (old, new) = (
             mean(&recent[..third]),
@@ -71,14 +71,14 @@ fn growth(recent: &[&Manifest], pruning: bool) -> Option<f64> {
         let per_day = (recent.len() - 1) as f64 / days;
         return Some((per_backup * per_day * recent.len() as f64).max(0.0));
     }
-    let written: u64 = recent[1..].iter().map(|m| m.size()).sum();
-    Some(written as f64 / days)
+    let written: f64 = recent[1..].iter().map(|m| m.size() as f64).sum();
+    Some(written / days)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_plan::{BackupId, BackupType, Status, manifest};
+    use lifeboat_plan::BackupId;
 
     const GIB: u64 = 1 << 30;
 
@@ -94,28 +94,8 @@ mod tests {
             "plain_size": size, "plain_xxh128": "", "compression": "none", "encryption": "none",
         });
         Manifest {
-            format: manifest::FORMAT,
-            name: id.name().clone(),
-            tier: id.tier(),
-            id,
-            kind: BackupType::Scheduled,
-            status: Status::Completed,
-            created_at: at,
-            completed_at: at,
-            host: String::new(),
-            version: String::new(),
-            sequence: 0,
-            previous: None,
-            selection: Vec::new(),
-            origin: None,
-            keep_until: None,
-            compose: None,
             archives: vec![serde_json::from_value(archive).unwrap()],
-            missed: Vec::new(),
-            verified_at: None,
-            proofs: Vec::new(),
-            mac: None,
-            more: Default::default(),
+            ..Manifest::empty(id, at)
         }
     }
 

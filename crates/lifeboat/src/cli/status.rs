@@ -14,7 +14,7 @@ use crate::{
     exit::{Code, Failure, Result},
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::Tier;
+use lifeboat_plan::{Tier, manifest};
 use lifeboat_run::catalog::Catalog;
 use serde::Serialize;
 use serde_json::json;
@@ -104,7 +104,7 @@ impl TierCount {
             tier,
             count: items.clone().count(),
             good: items.clone().filter(|item| item.is_good()).count(),
-            bytes: items.map(|item| item.manifest.size()).sum(),
+            bytes: manifest::sum(items.map(|item| item.manifest.size())),
             newest: times.clone().max(),
             oldest: times.min(),
         }

@@ -56,10 +56,11 @@ pub(super) fn read(
 /// The key of a variable that is ours by its name.
 fn key_of(name: &str) -> Option<String> {
     match name.strip_prefix(PREFIX) {
-        Some("TZ") => None,
+        Some("TZ" | "DOCKER_HOST") => None,
         Some(rest) if rest.bytes().any(|b| b.is_ascii_lowercase()) => None,
         Some(rest) => Some(rest.to_ascii_lowercase()),
         None if name == "TZ" => Some("tz".to_owned()),
+        None if name == "DOCKER_HOST" => Some("docker_host".to_owned()),
         None => None,
     }
 }

@@ -48,6 +48,7 @@ pub fn configuration_md() -> String {
     for group in GROUPS {
         out += &section(group);
     }
+    out += LABELS;
     out += JOBS;
     out += NOT_YET;
     let names: Vec<String> = LATER
@@ -86,6 +87,37 @@ hint: did you mean BACKUP_RETENTION_DAYS?
 
 BACKUP_KEEP_MIN=\"0\" (environment): is out of range
 hint: write a number from 1 to 100000, for example 3
+```
+";
+
+const LABELS: &str = "
+## Labels on a service
+
+What cannot be seen from outside is said on the service itself. No label is needed for a database server or a
+volume to be saved. A label that is not understood makes the sources of its service fail, with a guess at what
+was meant: nothing is saved in another way than its owner asked for.
+
+| Label | Meaning |
+|---|---|
+| `lifeboat.enable` | `false` leaves the service out, with the volumes that nobody else uses |
+| `lifeboat.kind` | What it is, whatever it looks like: `postgres`, `mysql`, `mariadb`, `mongodb`, `redis`; `files` or `sqlite`: no server; `command`: its `lifeboat.command` stands for the dump |
+| `lifeboat.databases` | Only these databases of the server, with commas |
+| `lifeboat.user`, `lifeboat.password-file` | Who dumps; the path of a file in the service's container. A label is no place for a password |
+| `lifeboat.exclude` | Of a server: databases to leave out. Of any other service: patterns for the files of its volumes, as in a `.gitignore`, or a volume's name |
+| `lifeboat.hold` | While its volumes are read: `none`, `pause`, `stop` |
+| `lifeboat.pre`, `lifeboat.post` | A line of shell in the container, before and after |
+| `lifeboat.command`, `lifeboat.extension` | A line of shell whose output is a source, and how its file ends (`out`) |
+| `lifeboat.schedule` | One more job, named after the service, of this service's sources alone; the other jobs keep them too. Its backups are named `NAME-SERVICE` |
+| `lifeboat.restore-command` | A line of shell that takes such output back |
+| `lifeboat.drill` | `data`, or `boot`: the service itself is started in a drill |
+
+```yaml
+services:
+  db:
+    image: postgres:17
+    labels:
+      lifeboat.exclude: scratch
+      lifeboat.schedule: \"@hourly\"
 ```
 ";
 

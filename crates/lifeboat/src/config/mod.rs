@@ -22,6 +22,7 @@ mod reader;
 mod mistake;
 mod parse;
 
+mod docker;
 mod jobs;
 mod keep;
 mod outside;
@@ -31,6 +32,7 @@ mod wake;
 
 pub mod manual;
 
+pub use docker::{Capture, Docker};
 pub use jobs::JobConfig;
 pub use mistake::{Mistake, Mistakes, Warning};
 pub use outside::{Http, Log, LogFormat};
@@ -54,6 +56,8 @@ pub struct Config {
     pub jobs: Vec<JobConfig>,
     pub wake: Wake,
     pub sources: Sources,
+    pub docker: Docker,
+    pub capture: Capture,
     pub sealing: Sealing,
     pub near: Near,
     pub http: Http,
@@ -111,6 +115,8 @@ fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_
     );
     let wake = wake::read(zone, reader);
     let places = sources::read(reader);
+    let docker = docker::read(project, reader);
+    let capture = docker::read_capture(reader);
     let sealing = sealing::read(reader);
     let http = outside::read_http(reader);
     let log = outside::read_log(reader);
@@ -120,6 +126,8 @@ fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_
         jobs: jobs?,
         wake: wake?,
         sources,
+        docker: docker?,
+        capture: capture?,
         sealing: sealing?,
         near,
         http: http?,

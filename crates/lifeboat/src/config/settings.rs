@@ -82,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 pub(super) fn env_name(key: &str) -> String {
     match key {
         "tz" => "TZ".to_owned(),
+        "docker_host" => "DOCKER_HOST".to_owned(),
         _ => format!("BACKUP_{}", key.to_ascii_uppercase()),
     }
 }

@@ -65,14 +65,57 @@ impl Selection {
         }
     }
 
+    /// Whether it takes `name`, which is a part of `whole`: `db.shop` of `db`. What is said of the part goes
+    /// before what is said of the whole.
+    pub fn takes_part(&self, whole: &str, name: &str) -> bool {
+        let switch = |name: &str| self.switches.get(&switch_name(name));
+        let named = |list: &[String]| list.iter().any(|item| item == name || item == whole);
+        match switch(name).or_else(|| switch(whole)) {
+            Some(on) => *on,
+            None if named(&self.exclude) => false,
+            None => self.include.as_deref().is_none_or(named),
+        }
+    }
+
+    /// Whether any part of `whole` may be taken; which parts there are is not known yet.
+    pub fn may_take_part(&self, whole: &str) -> bool {
+        let is_part = |name: &String| {
+            name.strip_prefix(whole)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let switched_on = |(name, on): (&String, &bool)| {
+            *on && name.starts_with(&format!("{}_", switch_name(whole)))
+        };
+        self.takes(whole)
+            || self.include.iter().flatten().any(is_part)
+            || self.switches.iter().any(switched_on)
+    }
+
     /// Names that fit none of `sources`: most likely slips, and what they meant is not saved.
-    pub fn unmatched<'a>(&'a self, sources: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    ///
+    /// What begins with one of `wholes` and a dot may be a part of it.
+    pub fn unmatched<'a>(
+        &'a self,
+        sources: &'a [&str],
+        wholes: &'a [&str],
+    ) -> impl Iterator<Item = &'a str> {
+        let is_part = |name: &str| {
+            let mut wholes = wholes.iter();
+            wholes.any(|whole| {
+                name.strip_prefix(whole)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            })
+        };
+        let may_switch_a_part = |name: &str| {
+            let mut wholes = wholes.iter();
+            wholes.any(|whole| name.starts_with(&format!("{}_", switch_name(whole))))
+        };
         let lists = self.include.iter().flatten().chain(&self.exclude);
-        let from_lists = lists.filter(|name| !sources.contains(&name.as_str()));
-        let from_switches = self
-            .switches
-            .keys()
-            .filter(|name| !sources.iter().any(|source| switch_name(source) == **name));
+        let from_lists =
+            lists.filter(move |name| !sources.contains(&name.as_str()) && !is_part(name));
+        let from_switches = self.switches.keys().filter(move |name| {
+            !sources.iter().any(|source| switch_name(source) == **name) && !may_switch_a_part(name)
+        });
         from_lists.chain(from_switches).map(String::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that can wake the daemon, as a closed set.
 
-use super::work::Ended;
+use super::{survey::Survey, work::Ended};
 use crate::exit::Code;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -13,20 +13,25 @@ pub(super) enum Wake {
     /// A minute began.
     Tick,
     Ended(Ended),
+    /// What there is to save was looked at.
+    Surveyed(Box<Survey>),
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT, and the exit code that tells so.
     Stop(Code),
 }
 
-/// Starts the scheduler and listens to signals.
+/// Starts the scheduler and listens to signals. `stops` hears at once what the daemon may be too busy to hear.
 ///
 /// The scheduler's own reading of a cron expression differs from ours in what a day of the month *and* a
 /// day of the week mean together, so it is asked for nothing but the beginning of each minute.
-pub(super) async fn start(wakes: mpsc::Sender<Wake>) -> Result<JobScheduler, JobSchedulerError> {
+pub(super) async fn start(
+    wakes: mpsc::Sender<Wake>,
+    stops: mpsc::Sender<Code>,
+) -> Result<JobScheduler, JobSchedulerError> {
     // First of all: until somebody listens, a SIGHUP would end the process.
     match Ears::open() {
-        Ok(ears) => drop(tokio::spawn(ears.listen(wakes.clone()))),
+        Ok(ears) => drop(tokio::spawn(ears.listen(wakes.clone(), stops))),
         Err(error) => {
             tracing::error!(%error, "signals cannot be heard; `docker stop` will have to kill this process");
         }
@@ -59,13 +64,17 @@ impl Ears {
         })
     }
 
-    async fn listen(mut self, wakes: mpsc::Sender<Wake>) {
+    async fn listen(mut self, wakes: mpsc::Sender<Wake>, stops: mpsc::Sender<Code>) {
         loop {
             let wake = tokio::select! {
                 _ = self.terminate.recv() => Wake::Stop(Code::Terminated),
                 _ = self.interrupt.recv() => Wake::Stop(Code::Interrupted),
                 _ = self.hang_up.recv() => Wake::Reload,
             };
+            if let Wake::Stop(code) = &wake {
+                // Who has heard it twice needs to hear it no more.
+                let _ = stops.try_send(*code);
+            }
             if wakes.send(wake).await.is_err() {
                 return;
             }

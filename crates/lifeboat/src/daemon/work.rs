@@ -12,7 +12,13 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use lifeboat_plan::{BackupType, event::Outcome};
-use lifeboat_run::{Cancel, Listener, catalog::Catalog, prune, state::Runs};
+use lifeboat_run::{
+    Cancel, Listener,
+    catalog::Catalog,
+    prune,
+    quiesce::{self, Undo},
+    state::Runs,
+};
 use std::{
     io,
     panic::{self, AssertUnwindSafe},
@@ -21,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Task {
@@ -165,7 +171,7 @@ fn back_up(
         info!(job, "the job is gone from the configuration");
         return Ok(None);
     };
-    let seen = sources::look(&config.sources.dir)?;
+    let seen = sources::survey(config)?;
     let wish = job::Wish {
         kind: BackupType::Scheduled,
         only: &[],
@@ -189,8 +195,15 @@ fn prune_all(port: &Port, now: DateTime<Utc>, listener: &dyn Listener) -> Result
 }
 
 fn clean_up(port: &Port, now: DateTime<Utc>, listener: &dyn Listener) -> Result<(), Failure> {
-    let _lock = port.state().lock("clean-up")?;
+    let seen = sources::survey(port.config());
+    let discovery = seen.map(|seen| seen.discovery).unwrap_or_default();
+    let undo = job::undoing(port.config(), &discovery, &sources::scratch(port.state())?);
+    let _lock = port.state().lock("clean-up", now)?;
     let harbour = port.harbour();
+    let undo = undo.as_ref().map(|undo| undo as &dyn Undo);
+    for remark in quiesce::put_right(harbour.state, undo, listener) {
+        warn!("{remark}");
+    }
     lifeboat_run::leftovers::recover(harbour.store, harbour.state, now, listener)?;
     Ok(())
 }

@@ -55,11 +55,10 @@ fn play(stage: &Stage, steps: &mut Steps<'_>) -> Result<()> {
     let before = shop.transfers();
     let report = stage.back_up()?;
     let manifest = &report.manifest;
-    let plain: u64 = manifest.archives.iter().map(|a| a.plain_size).sum();
     steps.done(format!(
         "backed up as {}: {} → {}, compressed, encrypted and signed",
         manifest.id,
-        words::size(plain),
+        words::size(manifest.plain_size()),
         words::size(manifest.size())
     ));
     let made = shop

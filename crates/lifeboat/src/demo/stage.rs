@@ -14,7 +14,7 @@ use lifeboat_plan::{BackupId, BackupType, Compression, KeepRules, Manifest, Name
 use lifeboat_run::{
     Cancel, Keyring, Secret,
     authenticity::{Authenticator, hex},
-    backup::{self, Harbour, Order, Report},
+    backup::{self, Batch, Harbour, Order, Report},
     catalog::{Catalog, Item},
     keys::Seal,
     layout,
@@ -108,7 +108,10 @@ impl Stage {
             name: &name(),
             job: "default",
             kind: BackupType::Manual,
-            sources: &sources,
+            batches: &Batch::each(&sources),
+            at_once: 1,
+            hold_max: None,
+            undo: None,
             recipe: &recipe,
             verify: true,
             keep: &KeepRules::default(),
@@ -116,6 +119,8 @@ impl Stage {
             host: &job::host(),
             selection: &[],
             keep_until: None,
+            retry: None,
+            compose: None,
             prune: None,
         };
         let report = backup::back_up(
@@ -158,7 +163,7 @@ impl Stage {
             .ok_or_else(|| not_so("the backup is empty", &manifest.id))?;
         let path = self
             .copy_dir()
-            .join(layout::in_tier(manifest.tier, &archive.file).as_str());
+            .join(layout::archive(manifest.tier, &archive.file)?.as_str());
         flip_a_bit(&path, archive.size / 2).map_err(|error| self.cannot_play(&error))?;
         let checked = self.verify_in(self.copy_dir(), &manifest.id)?;
         match crate::cli::verify::damage(&checked) {

@@ -1,6 +1,7 @@
 //! A run that is told to stop, and one that is not told.
 
 use crate::kit::{Ended, Project};
+use lifeboat_testkit::ends_within;
 use std::{
     fs,
     process::Child,
@@ -137,17 +138,11 @@ fn a_log_that_nobody_reads_stalls_no_backup() {
     let mut command = project.command(&["backup"]);
     let mut child = project.spawn(&mut command);
     // Nobody reads stderr; stdout holds one line.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None => assert!(
-                Instant::now() < deadline,
-                "it waits for whoever should read its log"
-            ),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    assert!(
+        ends_within(&child, Duration::from_secs(60)).unwrap(),
+        "it waits for whoever should read its log"
+    );
+    let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
 }
 
@@ -165,7 +160,10 @@ fn a_question_that_is_open_ends_at_once() {
         std::io::Read::read_exact(&mut stderr, &mut byte).unwrap();
         said.push(byte[0]);
     }
+    // `wait` would close it, and the end of the answers is a no.
+    let answers = child.stdin.take();
     signal(&child, rustix::process::Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(143));
+    drop(answers);
     assert!(!project.path("out").exists());
 }

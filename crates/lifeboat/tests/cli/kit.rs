@@ -171,6 +171,11 @@ impl Ended {
         self
     }
 
+    /// `None` when a signal ended it.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
     }

@@ -4,6 +4,7 @@ mod kit;
 
 mod backup;
 mod demo;
+mod hostile;
 mod integrity;
 mod killed;
 mod look;

@@ -94,3 +94,36 @@ fn every_verb_explains_itself() {
         );
     }
 }
+
+#[test]
+fn what_helpers_are_told_is_no_verb_for_people() {
+    let help = lifeboat(&["--help"]);
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("pour"));
+}
+
+#[test]
+fn a_helper_without_its_folder_says_so_on_both_ways() {
+    let output = lifeboat(&["pour", "/nowhere"]);
+    assert_eq!(output.status.code(), Some(10));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "lifeboat: /nowhere is not there\n\
+         hint: this verb is for Lifeboat itself; `lifeboat backup` saves what there is\n"
+    );
+    let stream = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stream.ends_with(r#"{"why":"missing"}"#), "{stream:?}");
+}
+
+#[test]
+fn a_helper_says_first_that_nobody_listens_at_its_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let plain = lifeboat(&["pour", folder]);
+    let asked = lifeboat(&["pour", "--socket", "/nowhere/socket", folder]);
+    assert_eq!(
+        (plain.status.code(), asked.status.code()),
+        (Some(0), Some(0))
+    );
+    assert_eq!(asked.stdout[0], b'O');
+    assert_eq!(asked.stdout[1..9], plain.stdout[..8]);
+}

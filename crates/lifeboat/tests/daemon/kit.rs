@@ -1,6 +1,6 @@
 //! A project in a folder, and a daemon over it.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -189,6 +189,15 @@ impl Daemon {
             .filter_map(|file| fs::read_link(file.unwrap().path()).ok())
             .filter(|file| file.starts_with(path))
             .count()
+    }
+
+    pub(crate) fn allow_files(&self, count: u64) {
+        let pid = Some(Pid::from_child(&self.child));
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: Some(count),
+        };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -2,7 +2,7 @@
 //! backups only; the next backup cleans up by itself.
 
 use crate::world::{Dice, Ended, World, can_fake_time};
-use lifeboat_testkit::victim::can_strace;
+use lifeboat_testkit::{ends_within, victim::can_strace};
 use std::{
     collections::BTreeSet,
     fs,
@@ -99,7 +99,7 @@ fn killed_after_any_time_it_leaves_whole_backups_only() {
             let mut command = world.command(&["backup"]);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
-            std::thread::sleep(moment);
+            ends_within(&child, moment).unwrap();
             child.kill().unwrap();
             Ended::within(Duration::from_secs(60), child)
         });

@@ -2,7 +2,7 @@
 //! there whole or not at all. The cut is a copy of the disk below the file system.
 
 use crate::world::{Dice, World};
-use lifeboat_testkit::{Disk, mount::fast_dir};
+use lifeboat_testkit::{Disk, ends_within, mount::fast_dir};
 use std::{
     collections::BTreeSet,
     fs::{self, File},
@@ -74,7 +74,8 @@ fn cut(kind: &'static str, backups: u64) {
         command.stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         for _ in 0..3 {
-            std::thread::sleep(Duration::from_micros(dice.throw(usual / 2)));
+            let moment = Duration::from_micros(dice.throw(usual / 2));
+            ends_within(&child, moment).unwrap();
             let frozen = freeze(&mut child);
             let mut so_far = reported.clone();
             so_far.extend(

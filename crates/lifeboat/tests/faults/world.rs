@@ -225,7 +225,7 @@ pub(crate) const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketim
 pub(crate) fn can_fake_time() -> bool {
     let can = Path::new(FAKETIME).exists();
     if !can {
-        println!("SKIPPED: no libfaketime here");
+        println!("SKIP the clock is moved under the running daemon: no libfaketime here");
     }
     can
 }

@@ -1,13 +1,14 @@
 //! The register: every setting, once. The program reads by it, and `.env.example` and
 //! `docs/configuration.md` are written from it.
 
+mod discovering;
 mod keeping;
 mod saving;
 mod sealing;
 mod waking;
 mod watching;
 
-pub(super) use {keeping::*, saving::*, sealing::*, waking::*, watching::*};
+pub(super) use {discovering::*, keeping::*, saving::*, sealing::*, waking::*, watching::*};
 
 use super::settings::{Default, Group, Kind, Setting};
 
@@ -25,6 +26,24 @@ pub(super) static GROUPS: &[Group] = &[
             &EXCLUDE_PATTERNS,
             &BUNDLE,
             &ON_CHANGED_FILE,
+        ],
+    },
+    Group {
+        title: "What is found by itself",
+        prose: "Where the Docker engine can be asked (its socket is mounted, or `DOCKER_HOST` names a proxy), the \
+                databases and volumes of the Compose project are found and saved without being mounted or \
+                named. `lifeboat plan` shows all of them, what is *not* saved, and why. Labels on a service \
+                (`lifeboat.…`, see below) say what cannot be seen.",
+        settings: &[
+            &DISCOVER,
+            &SCOPE,
+            &DOCKER_HOST,
+            &AT_ONCE,
+            &ROW_COUNT_SECONDS,
+            &STALL_MINUTES,
+            &RETRY_SECONDS,
+            &ACCEPT_SMALLER,
+            &HOLD_MAX_MINUTES,
         ],
     },
     Group {
@@ -108,8 +127,6 @@ pub(super) static KEEPING: &[&Setting] = &[
 /// be worse to let somebody believe in a copy that is never made.
 pub(super) static LATER: &[&str] = &[
     "drill_schedule",
-    "discover",
-    "scope",
     "encryption_iter",
     "gpg_passphrase",
     "gpg_public_key",

@@ -1,0 +1,216 @@
+//! A volume or a folder of the host that is not mounted into the sidecar, read by a container of our own.
+//!
+//! ```text
+//! is it there? → created → attached to → started → read to its end frame → exit code 0? → removed
+//! ```
+//!
+//! The container lives for one source, is made of the sidecar's own image, and sees what it is to read and
+//! nothing else ([`rights`]). However it ends it is removed; those that a killed sidecar left behind are
+//! known by their label and removed at the next start ([`Helpers::sweep`]).
+
+mod exchange;
+mod reading;
+mod rights;
+
+pub use exchange::Exchange;
+
+use super::{DockerError, Engine, Trouble, exec::fresh_mark};
+use exchange::Door;
+use lifeboat_run::{
+    Cancel,
+    source::{Fault, OnChanged, Poured, Program, Running, SourceError},
+};
+use reading::Reading;
+use std::{fmt, time::Duration};
+
+/// By this label a helper is known, and by its value whose it is.
+pub const HELPER: &str = "lifeboat.helper";
+
+/// Without a word for so long, it has stalled: while it lives it tells several times a second how far it is.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How helpers are made.
+#[derive(Debug, Clone)]
+pub struct Helpers {
+    pub engine: Engine,
+    /// The sidecar's own, by id: a name may stand for another one meanwhile.
+    pub image: String,
+    /// This program, in that image.
+    pub program: String,
+    /// Whose they are. Another one for every store, whose lock keeps two runs apart.
+    pub owner: String,
+    /// Where there is one, the bytes do not pass through the engine.
+    pub exchange: Option<Exchange>,
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A volume, by the engine's name of it.
+    Volume(String),
+    /// A folder of the host.
+    Folder(String),
+}
+
+/// As for a folder that is mounted.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    pub exclude: Vec<String>,
+    pub on_changed: OnChanged,
+    pub entries_before: Option<u64>,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Volume(name) => write!(f, "the volume {name}"),
+            What::Folder(path) => write!(f, "the folder {path}"),
+        }
+    }
+}
+
+impl Helpers {
+    /// A source that starts a helper when it is opened.
+    pub fn source(&self, name: &str, what: What, how: How) -> Poured {
+        Poured {
+            name: name.to_owned(),
+            kind: "files".to_owned(),
+            ending: "tar".to_owned(),
+            program: Box::new(Helper {
+                helpers: self.clone(),
+                what,
+                how,
+            }),
+        }
+    }
+
+    /// Removes the helpers that a killed sidecar left behind; says how many. For whoever holds the lock of
+    /// the store: no helper of another run is alive then.
+    pub fn sweep(&self) -> Result<usize, DockerError> {
+        if let Some(exchange) = &self.exchange
+            && let Err(error) = exchange.sweep()
+        {
+            tracing::warn!(%error, folder = %exchange.here.display(), "what helpers left stays");
+        }
+        let label = format!("{HELPER}={}", self.owner);
+        let left = self.engine.containers(&[label])?;
+        for id in &left {
+            self.engine.remove(id)?;
+        }
+        Ok(left.len())
+    }
+}
+
+#[derive(Debug)]
+struct Helper {
+    helpers: Helpers,
+    what: What,
+    how: How,
+}
+
+impl Program for Helper {
+    fn what(&self) -> String {
+        self.what.to_string()
+    }
+
+    fn start(&self, cancel: &Cancel) -> Result<Box<dyn Running>, SourceError> {
+        cancel.check()?;
+        let engine = &self.helpers.engine;
+        // A container that is to have a volume which is not there would bring it into being.
+        let before = self.look()?;
+        let mark = &fresh_mark()[..12];
+        let (made, door) = self.create(mark)?;
+        let mut reading = Reading::of_new(engine, made, self.what());
+        if self.look()? != before {
+            return Err(self.missing());
+        }
+        reading.attach().map_err(|error| self.refused(error))?;
+        cancel.check()?;
+        engine.start(&reading.id).map_err(|error| {
+            match error.trouble {
+                // What cannot be executed is a bad request, or whatever the engine's version makes of it.
+                Trouble::Status(400 | 500) | Trouble::NotFound
+                    if error.detail.contains(&self.helpers.program) =>
+                {
+                    self.fault(Fault::ToolMissing, error.to_string())
+                }
+                _ => self.refused(error),
+            }
+        })?;
+        if let Some(door) = door {
+            reading.let_in(door, cancel)?;
+        }
+        Ok(Box::new(reading))
+    }
+}
+
+impl Helper {
+    /// The container, and the door that it is to knock at.
+    fn create(&self, mark: &str) -> Result<(String, Option<Door>), SourceError> {
+        let engine = &self.helpers.engine;
+        let name = format!("lifeboat-pour-{mark}");
+        let create = |door: Option<&Door>| {
+            engine.create(
+                &name,
+                rights::body(&self.helpers, &self.what, &self.how, door),
+            )
+        };
+        let no_path = |error: &DockerError| error.detail.contains("source path does not exist");
+        let door = self.helpers.exchange.as_ref().and_then(|exchange| {
+            exchange
+                .open(mark)
+                .inspect_err(|error| tracing::debug!(%error, "the bytes take the long way"))
+                .ok()
+        });
+        let mut made = create(door.as_ref()).map(|id| (id, door.is_some()));
+        // The host may know the folder by another name than we think.
+        if door.is_some() && made.as_ref().is_err_and(no_path) {
+            made = create(None).map(|id| (id, false));
+        }
+        match made {
+            Ok((id, seen)) => Ok((id, door.filter(|_| seen))),
+            Err(error) if matches!(self.what, What::Folder(_)) && no_path(&error) => {
+                Err(self.missing())
+            }
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// The volume's day of birth.
+    fn look(&self) -> Result<Option<String>, SourceError> {
+        let What::Volume(name) = &self.what else {
+            return Ok(None);
+        };
+        match self.helpers.engine.volume(name) {
+            Ok(volume) => Ok(Some(volume.created)),
+            Err(error) if error.trouble == Trouble::NotFound => Err(self.missing()),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    fn missing(&self) -> SourceError {
+        SourceError::Missing { what: self.what() }
+    }
+
+    fn refused(&self, error: DockerError) -> SourceError {
+        self.fault(fault_of(&error), error.to_string())
+    }
+
+    fn fault(&self, fault: Fault, detail: String) -> SourceError {
+        SourceError::Dump {
+            what: self.what(),
+            fault,
+            detail,
+        }
+    }
+}
+
+fn fault_of(error: &DockerError) -> Fault {
+    match error.trouble {
+        Trouble::Denied | Trouble::OneWay => Fault::DockerDenied,
+        Trouble::Unreachable | Trouble::TooSlow => Fault::DockerLost,
+        Trouble::NotFound | Trouble::Conflict => Fault::ExecLost,
+        Trouble::Garbled => Fault::StreamCorrupt,
+        Trouble::Status(_) => Fault::ToolExit,
+    }
+}

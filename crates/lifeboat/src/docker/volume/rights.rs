@@ -1,0 +1,122 @@
+//! What a helper may: read one folder, and write to its standard output. `docs/security.md` says why.
+
+use super::{
+    HELPER, Helpers, How, What,
+    exchange::{Door, FOLDER},
+};
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+    RestartPolicy, RestartPolicyNameEnum,
+};
+use lifeboat_run::source::OnChanged;
+use std::collections::HashMap;
+
+const SOURCE: &str = "/source";
+/// A volume without a name, which goes with the container: a copy of a database may be larger than memory.
+const SCRATCH: &str = "/scratch";
+
+/// The program itself takes 64 MiB; what it reads passes through the cache, which counts too.
+const MEMORY_MAX: i64 = 256 << 20;
+/// A thread for every core, and a few more.
+const PIDS_MAX: i64 = 512;
+
+pub(super) fn body(
+    helpers: &Helpers,
+    what: &What,
+    how: &How,
+    door: Option<&Door>,
+) -> ContainerCreateBody {
+    let mut mounts = vec![read(what), scratch()];
+    mounts.extend(door.map(exchange));
+    let owner = HashMap::from([(HELPER.to_owned(), helpers.owner.clone())]);
+    ContainerCreateBody {
+        image: Some(helpers.image.clone()),
+        entrypoint: Some(vec![helpers.program.clone()]),
+        cmd: Some(arguments(how, door)),
+        labels: Some(owner),
+        // Whatever the image says of itself is meant for the sidecar.
+        user: Some("0:0".to_owned()),
+        working_dir: Some("/".to_owned()),
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..Default::default()
+        }),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(HostConfig {
+            mounts: Some(mounts),
+            network_mode: Some("none".to_owned()),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            // Files of all owners are read; none can be written, and nobody's rights can be taken.
+            cap_add: Some(vec!["DAC_READ_SEARCH".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            readonly_rootfs: Some(true),
+            memory: Some(MEMORY_MAX),
+            memory_swap: Some(MEMORY_MAX),
+            pids_limit: Some(PIDS_MAX),
+            // Gigabytes that nobody reads again.
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            // Its exit code is asked for before it goes.
+            auto_remove: Some(false),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn read(what: &What) -> Mount {
+    let (typ, source) = match what {
+        What::Volume(name) => (MountType::VOLUME, name),
+        What::Folder(path) => (MountType::BIND, path),
+    };
+    Mount {
+        typ: Some(typ),
+        source: Some(source.clone()),
+        target: Some(SOURCE.to_owned()),
+        read_only: Some(true),
+        ..Default::default()
+    }
+}
+
+fn scratch() -> Mount {
+    Mount {
+        typ: Some(MountType::VOLUME),
+        target: Some(SCRATCH.to_owned()),
+        ..Default::default()
+    }
+}
+
+/// Whoever may only read a socket's folder can still connect to it.
+fn exchange(door: &Door) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(door.on_host.display().to_string()),
+        target: Some(FOLDER.to_owned()),
+        read_only: Some(true),
+        ..Default::default()
+    }
+}
+
+fn arguments(how: &How, door: Option<&Door>) -> Vec<String> {
+    let on_changed = match how.on_changed {
+        OnChanged::Warn => "warn",
+        OnChanged::Fail => "fail",
+    };
+    let mut words = vec![
+        "pour".to_owned(),
+        format!("--scratch={SCRATCH}"),
+        format!("--on-changed={on_changed}"),
+    ];
+    words.extend(door.map(|_| format!("--socket={}", Door::there())));
+    words.extend(how.entries_before.map(|n| format!("--entries-before={n}")));
+    words.extend(how.exclude.iter().map(|one| format!("--exclude={one}")));
+    words.push(SOURCE.to_owned());
+    words
+}
