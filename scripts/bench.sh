@@ -7,7 +7,9 @@
 #   scripts/bench.sh --full             also a tree of 1,000,000 files
 #   scripts/bench.sh --small            tiny corpus: does the script work at all
 #   scripts/bench.sh … --print          to the terminal only
+#   scripts/bench.sh --only PART        one of throughput, without_a_disk, databases, held; to the terminal only
 #   BENCH_DIR=DIR PAIRS=N BINARY=FILE   where (default: target/bench), how many pairs (5), which binary
+#   MEGABYTES=N                         of the corpus (default: 2048)
 #
 # The corpus is made from this machine's own /usr/share and /usr/lib, three quarters, and bytes that cannot be
 # compressed (AES-CTR of zeros under a fixed key), one quarter.
@@ -15,13 +17,15 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-megabytes=2048 small_files=100000 backups=10000 idle_seconds=60 full='' print='' pairs=${PAIRS:-5}
+megabytes=${MEGABYTES:-2048} small_files=100000 backups=10000 idle_seconds=60 full='' print='' only='' pairs=${PAIRS:-5}
 for word; do
   case $word in
     --full) full=1 ;;
     --small) megabytes=64 small_files=2000 backups=200 idle_seconds=5 pairs=${PAIRS:-2} ;;
     --print) print=1 ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    --only) only=next ;;
+    throughput | without_a_disk | databases | held) only=$word print=1 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
 done
 
@@ -48,9 +52,15 @@ main() {
       "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r | cut -d. -f1-2)" "$pairs" "$("$lifeboat" --version | head -n 1)"
     printf '| what | against | Lifeboat, s | other, s | ratio (lowest – highest) | MB/s | peak memory, MB |\n|---|---|---:|---:|---:|---:|---:|\n'
   } >"$report"
+  if [ -n "$only" ]; then
+    "$only"
+    cat "$report"
+    return
+  fi
   throughput
   without_a_disk
   databases
+  held
   {
     printf '\n| what | time, s | CPU, s | peak memory, MB |\n|---|---:|---:|---:|\n'
     [ -z "$full" ] || million_files
@@ -149,8 +159,55 @@ database() { # VERSION OPTION-OF-PG_DUMP
 
 forget_project() {
   [ -n "${bench_project:-}" ] || return 0
-  docker ps -aq --filter "label=com.docker.compose.project=$bench_project" | xargs -r docker rm -fv >/dev/null
-  bench_project=
+  local label=label=com.docker.compose.project=$bench_project
+  docker ps -aq --filter "$label" | xargs -r docker rm -fv >/dev/null
+  docker volume ls -q --filter "$label" | xargs -r docker volume rm >/dev/null
+  [ -z "${bench_image:-}" ] || docker image rm -f "$bench_image" >/dev/null
+  bench_project='' bench_image=''
+}
+
+# For how long a service is down whose volume is read, against reading that volume inside a container and nothing else.
+held() {
+  if ! docker_works || ! docker image inspect lifeboat-bed/busybox:1 >/dev/null 2>&1; then
+    say "SKIP held: no engine, or no images (docker/test-bed/build.sh)" >&2
+    return
+  fi
+  bench_project=lifeboat-bench-$$
+  local labels=(--label "com.docker.compose.project=$bench_project") files=${bench_project}_files store=${bench_project}_store bytes n a b
+  bench_image=$(image_of_binary)
+  docker volume create "${labels[@]}" "$files" >/dev/null
+  docker volume create "${labels[@]}" "$store" >/dev/null
+  docker run --rm "${labels[@]}" -v "$files:/files" -v "$sources/few:/from:ro" lifeboat-bed/busybox:1 cp -r /from/. /files
+  docker run -d --name "$bench_project-app-1" "${labels[@]}" --label com.docker.compose.service=app --label lifeboat.hold=stop \
+    -v "$files:/files" lifeboat-bed/busybox:1 sh -c 'trap "exit 0" TERM; while :; do sleep 1 & wait; done' >/dev/null
+  bytes=$(du -sb "$sources/few" | cut -f1)
+  : >"$dir/pairs"
+  for ((n = 1; n <= pairs; n++)); do
+    printf 'held: %d of %d\n' "$n" "$pairs" >&2
+    b=$(docker run --rm -v "$files:/files:ro" lifeboat-bed/busybox:1 \
+      sh -c 'read -r t _ </proc/uptime; cat /files/* | cat >/dev/null; read -r u _ </proc/uptime; echo "$t $u"' | awk '{ print $2 - $1 }')
+    docker run --rm --user 0:0 "${labels[@]}" --label com.docker.compose.service=backup -e BACKUP_NAME=bench \
+      -v /var/run/docker.sock:/var/run/docker.sock -v "$store:/backups" "$bench_image" backup >"$dir/said" 2>&1 || [ $? = 3 ] ||
+      { tail -n 5 "$dir/said" >&2; die "the backup failed"; }
+    a=$(docker inspect -f '{{.State.FinishedAt}} {{.State.StartedAt}}' "$bench_project-app-1" |
+      while read -r from to; do echo "$(date -d "$to" +%s.%N) $(date -d "$from" +%s.%N)"; done | awk '{ print $1 - $2 }')
+    echo "$a 0 0 $b" >>"$dir/pairs"
+  done
+  ratio_row "a service is down while its $megabytes MiB are read, zstd 3" "$bytes" 'cat of it, inside'
+  forget_project
+}
+
+# With what it is linked with, so that one that was not built static serves too.
+image_of_binary() {
+  local root library
+  root=$(mktemp -d)
+  cp "$lifeboat" "$root/lifeboat"
+  for library in $(ldd "$lifeboat" 2>/dev/null | grep -oE '/[^ ]+' || true); do
+    mkdir -p "$root$(dirname "$library")"
+    cp -L "$library" "$root$library"
+  done
+  tar -C "$root" --owner=0 --group=0 -c . | docker import --change 'ENTRYPOINT ["/lifeboat"]' -
+  rm -rf "$root"
 }
 
 # row WHAT SOURCE AGAINST COMMAND SETTING…
@@ -174,7 +231,7 @@ restore_row() { # WHAT SOURCE [COMMAND that the other runs at its end]
     "rm -rf $dir/out; mkdir $dir/out" "zstd -dcq $dir/stock/f | tar -C $dir/out -xp && $then"
 }
 
-# pair WHAT SOURCE|BYTES AGAINST PREPARE_A COMMAND_A PREPARE_B COMMAND_B: one line of the first table.
+# pair WHAT SOURCE|BYTES AGAINST PREPARE_A COMMAND_A PREPARE_B COMMAND_B
 pair() {
   local what=$1 source=$2 against=$3 size n a b
   if [ -e "$source" ]; then size=$(du -sb "$source" | cut -f1); else size=$source; fi
@@ -187,7 +244,12 @@ pair() {
     b=$(timed "$7")
     echo "$a $b" >>"$dir/pairs"
   done
-  awk -v what="$what" -v against="$against" -v size="$size" '
+  ratio_row "$what" "$size" "$against"
+}
+
+# ratio_row WHAT BYTES AGAINST: one line of the first table, from "seconds cpu peak other-seconds …" in $dir/pairs.
+ratio_row() {
+  awk -v what="$1" -v size="$2" -v against="$3" '
     function median(list, n, i, j, t) {
       for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
       return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
@@ -196,7 +258,7 @@ pair() {
     END {
       m = median(ratio, n)
       seconds = median(a, n)
-      printf "| %s | `%s` | %.2f | %.2f | **%.2f** (%.2f – %.2f) | %.0f | %.0f |\n", what, against, seconds, median(b, n), m, ratio[1], ratio[n], size / 1e6 / seconds, peak / 1024
+      printf "| %s | `%s` | %.2f | %.2f | **%.2f** (%.2f – %.2f) | %.0f | %s |\n", what, against, seconds, median(b, n), m, ratio[1], ratio[n], size / 1e6 / seconds, peak ? sprintf("%.0f", peak / 1024) : "–"
     }' "$dir/pairs" >>"$report"
   tail -n 1 "$report" >&2
 }

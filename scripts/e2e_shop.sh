@@ -337,8 +337,22 @@ without_root() {
     --tmpfs /tmp -v "$project-nobody:/backups" -v /var/run/docker.sock:/var/run/docker.sock -e "BACKUP_SCOPE=$project" "$LIFEBOAT_IMAGE" backup || [ $? = 3 ]
 }
 
+# Of this run's image: others may be at work on the same engine.
+helpers_left() { docker ps -aq --no-trunc --filter label=lifeboat.helper --filter "ancestor=$LIFEBOAT_IMAGE"; }
+no_helper_left() { [ -z "$(helpers_left)" ]; }
+
+# What is known of each: who it is, how far it came, and what was said of it.
+tell_helpers() {
+  local id
+  for id in $(helpers_left); do
+    docker inspect -f '{{.Name}} {{.State.Status}} since {{.Created}}, ended {{.State.FinishedAt}}, {{json .Config.Labels}} {{json .Args}}' "$id" || true
+    docker compose logs --no-log-prefix backup 2>&1 | matching "$id|a helper stays" || true
+  done
+}
+
 nothing_left() {
-  [ -z "$(docker ps -aq --filter label=lifeboat.helper)" ]
+  # A run of the schedule's own may be at work at this moment. What was left behind waits for the next one.
+  wait_for 60 no_helper_left || { tell_helpers; return 1; }
   for service in db crm books cache; do
     { docker compose exec -T "$service" sh -c 'grep -lz LIFEBOAT_RUN /proc/[0-9]*/environ 2>/dev/null' || true; } | nothing
   done

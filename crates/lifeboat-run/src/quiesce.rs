@@ -28,7 +28,7 @@ pub trait Hold: Send {
 
     /// Puts everything back exactly as it was, and waits until it is well again unless `cancel` says that
     /// there is no time for that.
-    fn release(self: Box<Self>, cancel: &Cancel) -> Result<Vec<Held>, HoldError>;
+    fn release(self: Box<Self>, cancel: &Cancel) -> Released;
 }
 
 /// For how long somebody was held.
@@ -36,6 +36,16 @@ pub trait Hold: Send {
 pub struct Held {
     pub service: String,
     pub took: Duration,
+    /// Somebody else let it go on before: what was read meanwhile may not fit together.
+    pub broken: bool,
+}
+
+/// How it went on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    pub held: Vec<Held>,
+    /// What is not as it was before: for people.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]

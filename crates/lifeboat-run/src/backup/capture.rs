@@ -153,14 +153,30 @@ impl Run<'_> {
             }
             return Ok(caught);
         };
+        let mut ready = Vec::new();
+        for source in batch.sources {
+            match source.ready(self.cancel) {
+                Ok(started) => ready.push((source.as_ref(), started)),
+                Err(error) => {
+                    caught.add(self.fate(source.as_ref(), Err(SealError::Source(error)))?);
+                }
+            }
+        }
+        if ready.is_empty() {
+            return Ok(caught);
+        }
         self.listener.hear(&RunEvent::Holding {
             what: quiesce.what(),
         });
         match quiesce.hold(self.cancel) {
             Ok(hold) => {
+                let sources: Vec<&dyn Source> = ready
+                    .iter()
+                    .map(|(source, started)| started.as_deref().unwrap_or(*source))
+                    .collect();
                 // Nothing is tried twice: to be held for another minute is worse than a source missed.
                 let sealed = held::seal_each(
-                    batch.sources,
+                    &sources,
                     hold,
                     self.order.hold_max,
                     |source| self.seal_one(source),
@@ -171,21 +187,35 @@ impl Run<'_> {
                     source_name: batch.names(),
                     error,
                 })?;
-                for (source, sealed) in batch.sources.iter().zip(sealed.results) {
-                    caught.add(self.fate(source.as_ref(), sealed)?);
+                for (source, result) in sources.into_iter().zip(sealed.results) {
+                    let result = result.map(|archive| self.doubted(archive, &sealed.broken));
+                    caught.add(self.fate(source, result)?);
                 }
                 caught.remarks.extend(sealed.remark);
             }
             Err(HoldError::Cancelled) => return Err(Cancelled.into()),
             Err(HoldError::Failed(reason)) => {
-                for source in batch.sources {
+                for (source, _) in ready {
                     let error =
                         SourceError::NotHeld(format!("cannot {}: {reason}", quiesce.what()));
-                    caught.add(self.fate(source.as_ref(), Err(SealError::Source(error)))?);
+                    caught.add(self.fate(source, Err(SealError::Source(error)))?);
                 }
             }
         }
         Ok(caught)
+    }
+
+    /// Read while somebody did not hold still.
+    fn doubted(&self, mut archive: Archive, broken: &[String]) -> Archive {
+        for what in broken {
+            self.listener.hear(&RunEvent::Warning {
+                source: archive.source.clone(),
+                what: what.clone(),
+            });
+            archive.warnings.push(what.clone());
+            archive.warnings_total += 1;
+        }
+        archive
     }
 
     /// What a source that was sealed, or was not, means for the backup.

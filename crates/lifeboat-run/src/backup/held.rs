@@ -7,7 +7,7 @@
 
 use crate::{
     Cancel, Listener,
-    quiesce::{Hold, HoldError},
+    quiesce::Hold,
     seal::SealError,
     source::{Captured, Flow, Intake, Notes, Piece, Source, SourceError},
 };
@@ -30,13 +30,15 @@ type Token = Sender<()>;
 pub(super) struct SealedStill {
     /// As many as there are sources.
     pub(super) results: Vec<Result<Archive, SealError>>,
+    /// Who did not hold still to the end, in words.
+    pub(super) broken: Vec<String>,
     /// Somebody could not be let go.
     pub(super) remark: Option<String>,
 }
 
 /// Seals one after the other, and lets go as soon as the last of them is read, or after `time_max`.
 pub(super) fn seal_each(
-    sources: &[Box<dyn Source>],
+    sources: &[&dyn Source],
     hold: Box<dyn Hold>,
     time_max: Option<Duration>,
     seal: impl Fn(&dyn Source) -> Result<Archive, SealError> + Send,
@@ -56,7 +58,7 @@ pub(super) fn seal_each(
                     false => token.clone(),
                 };
                 seal(&StillSource {
-                    source: source.as_ref(),
+                    source: *source,
                     token: Mutex::new(own),
                     late: Arc::clone(&too_late),
                 })
@@ -69,14 +71,15 @@ pub(super) fn seal_each(
         if sealing.is_ok() {
             wait(&last_gone, time_max, &late);
         }
-        let remark = let_go(hold, cancel, listener);
+        let went = let_go(hold, cancel, listener);
         let sealing = sealing.map_err(|error| SealError::Stage {
             stage: "start a thread",
             reason: error.to_string(),
         })?;
         Ok(SealedStill {
             results: sealing.join().map_err(|_| SealError::Panicked("held"))?,
-            remark,
+            broken: went.broken,
+            remark: went.remark,
         })
     })
 }
@@ -92,25 +95,34 @@ fn wait(last_gone: &Receiver<()>, time_max: Option<Duration>, late: &AtomicBool)
     }
 }
 
-fn let_go(hold: Box<dyn Hold>, cancel: &Cancel, listener: &dyn Listener) -> Option<String> {
+fn let_go(hold: Box<dyn Hold>, cancel: &Cancel, listener: &dyn Listener) -> Went {
     let service = hold.what();
-    match hold.release(cancel) {
-        Ok(held) => {
-            for held in held {
-                listener.hear(&RunEvent::Released {
-                    service: held.service,
-                    took: held.took,
-                });
-            }
-            None
+    let released = hold.release(cancel);
+    let mut went = Went::default();
+    for held in released.held {
+        if held.broken {
+            went.broken.push(format!(
+                "{} was started by somebody else while it should hold still: what was read meanwhile may not fit together",
+                held.service
+            ));
         }
-        Err(HoldError::Cancelled) => None,
-        Err(HoldError::Failed(reason)) => {
-            let remark = format!("{service} is not as it was before: {reason}");
-            listener.hear(&RunEvent::StillHeld { service, reason });
-            Some(remark)
-        }
+        listener.hear(&RunEvent::Released {
+            service: held.service,
+            took: held.took,
+        });
     }
+    if let Some(reason) = released.trouble {
+        went.remark = Some(format!("{service} is not as it was before: {reason}"));
+        listener.hear(&RunEvent::StillHeld { service, reason });
+    }
+    went
+}
+
+/// How those who were held go on.
+#[derive(Debug, Default)]
+struct Went {
+    broken: Vec<String>,
+    remark: Option<String>,
 }
 
 /// A source whose reading keeps somebody waiting.
@@ -143,7 +155,7 @@ impl Source for StillSource<'_> {
         };
         let mut intake = StillIntake {
             intake: &mut *flow.intake,
-            token,
+            token: Some(token),
             late: Arc::clone(&self.late),
         };
         let captured = self.source.pour(&mut Flow {
@@ -160,7 +172,8 @@ impl Source for StillSource<'_> {
 /// Gives every piece a token of its own.
 struct StillIntake<'a> {
     intake: &'a mut dyn Intake,
-    token: Token,
+    /// `None`: all is read.
+    token: Option<Token>,
     late: Arc<AtomicBool>,
 }
 
@@ -180,12 +193,16 @@ impl Intake for StillIntake<'_> {
     fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError> {
         self.intake.bytes(bytes)
     }
+
+    fn all_read(&mut self) {
+        self.token = None;
+    }
 }
 
 struct StillPiece {
     piece: Box<dyn Piece>,
     late: Arc<AtomicBool>,
-    _token: Token,
+    _token: Option<Token>,
 }
 
 impl Piece for StillPiece {

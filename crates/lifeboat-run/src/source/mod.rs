@@ -10,7 +10,7 @@ mod folder;
 mod poured;
 pub mod sqlite;
 
-pub use dump::{Dump, EndWatch, Ended, Fault, Format, Program, Running, Seen, Sizes};
+pub use dump::{Dump, EndWatch, Ended, Fault, Format, Program, Running, Seen, Sizes, Waiting};
 pub use folder::{Folder, Moment, OnChanged, Options, Watch};
 pub use poured::Poured;
 pub(crate) use poured::frame;
@@ -42,6 +42,13 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// A file that changed, vanished or cannot be read is a [`Notes::warn`], not an error: an error
     /// means that this stream is worth nothing.
     fn pour(&self, flow: &mut Flow<'_>) -> Result<Captured, SourceError>;
+
+    /// What takes time before the first byte is read: done before anybody has to hold still for it. What comes
+    /// back is poured in place of this one; dropped, it takes back what was begun. `None`: there is nothing to
+    /// do before.
+    fn ready(&self, _: &Cancel) -> Result<Option<Box<dyn Source + '_>>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// A stretch of the stream that can make itself, once, on any thread.
@@ -91,6 +98,8 @@ pub(crate) trait Intake {
     fn piece(&mut self, piece: Box<dyn Piece>) -> Result<(), SourceError>;
     fn buffer(&mut self) -> Result<Vec<u8>, SourceError>;
     fn bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError>;
+    /// See [`Flow::all_read`].
+    fn all_read(&mut self) {}
 }
 
 impl fmt::Debug for Flow<'_> {
@@ -118,6 +127,12 @@ impl Flow<'_> {
 
     pub fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), SourceError> {
         self.intake.bytes(bytes)
+    }
+
+    /// Nothing is read any more but the pieces that were sent: whoever holds still for it may go on, whatever
+    /// is left to be said.
+    pub fn all_read(&mut self) {
+        self.intake.all_read();
     }
 }
 

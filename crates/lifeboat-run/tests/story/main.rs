@@ -6,6 +6,7 @@ mod dump_sizes;
 mod dumps;
 mod every_failure;
 mod meanwhile;
+mod ready;
 mod refused;
 mod script;
 mod stillness;

@@ -5,7 +5,7 @@ use lifeboat_plan::{HoldKind, Status, event::Outcome, event::RunEvent};
 use lifeboat_run::{
     Cancel, Listener,
     backup::{BackupError, Batch, Report},
-    quiesce::{Held, Hold, HoldError, OpenHold, Quiesce, Undo},
+    quiesce::{Held, Hold, HoldError, OpenHold, Quiesce, Released, Undo},
     source::{Captured, Flow, Source, SourceError},
 };
 use lifeboat_store::{Error, Key, Local, Object, Result, Space, Store, Upload};
@@ -20,20 +20,20 @@ use std::{
 
 /// What happened to the application, in order; whoever waits for the next thing is woken.
 #[derive(Debug, Clone, Default)]
-struct Diary(Arc<(Mutex<Vec<&'static str>>, Condvar)>);
+pub(crate) struct Diary(Arc<(Mutex<Vec<&'static str>>, Condvar)>);
 
 impl Diary {
-    fn note(&self, what: &'static str) {
+    pub(crate) fn note(&self, what: &'static str) {
         self.0.0.lock().unwrap().push(what);
         self.0.1.notify_all();
     }
 
-    fn read(&self) -> Vec<&'static str> {
+    pub(crate) fn read(&self) -> Vec<&'static str> {
         self.0.0.lock().unwrap().clone()
     }
 
     /// False when it does not happen within a time that is long for anything here.
-    fn wait_for(&self, what: &'static str) -> bool {
+    pub(crate) fn wait_for(&self, what: &'static str) -> bool {
         let patience = Duration::from_secs(20);
         let entries = self.0.0.lock().unwrap();
         let found = self
@@ -45,10 +45,12 @@ impl Diary {
 }
 
 #[derive(Debug, Default)]
-struct App {
-    diary: Diary,
-    will_not_hold: bool,
-    will_not_start: bool,
+pub(crate) struct App {
+    pub(crate) diary: Diary,
+    pub(crate) will_not_hold: bool,
+    pub(crate) will_not_start: bool,
+    /// Somebody else starts it meanwhile.
+    pub(crate) is_broken: bool,
 }
 
 impl Quiesce for App {
@@ -64,6 +66,7 @@ impl Quiesce for App {
         Ok(Box::new(Stopped {
             diary: self.diary.clone(),
             will_not_start: self.will_not_start,
+            is_broken: self.is_broken,
         }))
     }
 }
@@ -71,6 +74,7 @@ impl Quiesce for App {
 struct Stopped {
     diary: Diary,
     will_not_start: bool,
+    is_broken: bool,
 }
 
 impl Hold for Stopped {
@@ -78,14 +82,16 @@ impl Hold for Stopped {
         "app".to_owned()
     }
 
-    fn release(self: Box<Self>, _: &Cancel) -> std::result::Result<Vec<Held>, HoldError> {
+    fn release(self: Box<Self>, _: &Cancel) -> Released {
         self.diary.note("let go");
-        match self.will_not_start {
-            true => Err(HoldError::Failed("it will not start".to_owned())),
-            false => Ok(vec![Held {
-                service: "app".to_owned(),
-                took: Duration::from_secs(1),
-            }]),
+        let held = Held {
+            service: "app".to_owned(),
+            took: Duration::from_secs(1),
+            broken: self.is_broken,
+        };
+        Released {
+            held: Vec::from_iter((!self.will_not_start).then_some(held)),
+            trouble: self.will_not_start.then(|| "it will not start".to_owned()),
         }
     }
 }

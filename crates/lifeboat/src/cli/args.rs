@@ -252,6 +252,9 @@ pub struct Pour {
     /// Write to this socket instead, if somebody listens there; the first byte on stdout tells
     #[arg(long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
+    /// Read nothing before a byte comes from the socket; without a socket, end
+    #[arg(long, requires = "socket")]
+    pub wait: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -16,14 +16,16 @@ use lifeboat_run::{
 };
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
 };
 
 /// First on stdout, where a socket was named: the stream goes there.
 pub const KNOCKED: u8 = b'S';
-/// Nobody was to be reached: the stream follows here.
+/// Nobody was to be reached: the stream follows here, or nothing where it was to wait for a word.
 pub const NOBODY_HOME: u8 = b'O';
+/// To one that waits: any byte, but it is this one.
+pub const GO: u8 = b'G';
 
 pub fn run(args: &args::Pour, signals: &Signals) -> Result {
     let options = Options {
@@ -38,8 +40,11 @@ pub fn run(args: &args::Pour, signals: &Signals) -> Result {
     };
     let folder = Folder::new("folder", &args.folder, options)
         .map_err(|error| failure(&SealError::Source(error)))?;
-    let mut to =
+    let to =
         open(args).map_err(|error| Failure::io("write to", "whoever reads this", &error, HINT))?;
+    let Some(mut to) = to else {
+        return Ok(Code::Done);
+    };
     match seal::pour(&folder, &mut *to, signals.cancel()) {
         Ok(()) => Ok(Code::Done),
         Err(SealError::Cancelled(_) | SealError::Source(SourceError::Cancelled)) => {
@@ -49,20 +54,25 @@ pub fn run(args: &args::Pour, signals: &Signals) -> Result {
     }
 }
 
-fn open(args: &args::Pour) -> io::Result<Box<dyn Write + Send>> {
+/// `None`: it is to wait for a word, and there is nobody to give it.
+fn open(args: &args::Pour) -> io::Result<Option<Box<dyn Write + Send>>> {
     // Not through the library's own handle, which looks for the ends of lines.
     let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let Some(socket) = &args.socket else {
-        return Ok(Box::new(stdout));
+        return Ok(Some(Box::new(stdout)));
     };
     match UnixStream::connect(socket) {
-        Ok(stream) => {
+        Ok(mut stream) => {
             stdout.write_all(&[KNOCKED])?;
-            Ok(Box::new(stream))
+            if args.wait {
+                // Who waits in vain, because whoever started it is gone, has read nothing.
+                stream.read_exact(&mut [0])?;
+            }
+            Ok(Some(Box::new(stream)))
         }
         Err(_) => {
             stdout.write_all(&[NOBODY_HOME])?;
-            Ok(Box::new(stdout))
+            Ok((!args.wait).then(|| -> Box<dyn Write + Send> { Box::new(stdout) }))
         }
     }
 }

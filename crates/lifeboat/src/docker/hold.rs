@@ -23,7 +23,7 @@ use super::{
 use lifeboat_plan::HoldKind;
 use lifeboat_run::{
     Cancel,
-    quiesce::{Held, Hold, HoldError, OpenHold, Quiesce},
+    quiesce::{Held, Hold, HoldError, OpenHold, Quiesce, Released},
     state::State,
 };
 use order::Part;
@@ -83,9 +83,9 @@ impl Quiesce for Stillness {
             Ok(()) => Ok(Box::new(still)),
             Err(error) => {
                 // What was held is let go at once, also when the wish to stop came in between.
-                match still.let_go(cancel) {
-                    Ok(_) => Err(error),
-                    Err(more) => Err(HoldError::Failed(format!("{error}; and {more}"))),
+                match still.let_go(cancel).trouble {
+                    None => Err(error),
+                    Some(more) => Err(HoldError::Failed(format!("{error}; and {more}"))),
                 }
             }
         }
@@ -243,7 +243,7 @@ impl Hold for Still {
         self.what.clone()
     }
 
-    fn release(mut self: Box<Self>, cancel: &Cancel) -> Result<Vec<Held>, HoldError> {
+    fn release(mut self: Box<Self>, cancel: &Cancel) -> Released {
         self.let_go(cancel)
     }
 }
@@ -251,16 +251,16 @@ impl Hold for Still {
 impl Drop for Still {
     fn drop(&mut self) {
         if !self.over
-            && let Err(error) = self.let_go(&Cancel::default())
+            && let Some(trouble) = self.let_go(&Cancel::default()).trouble
         {
-            tracing::error!(%error, "could not be let go; the next run tries again");
+            tracing::error!(trouble, "could not be let go; the next run tries again");
         }
     }
 }
 
 impl Still {
     /// Everybody, whatever becomes of the one before. Those that others wait for come first.
-    fn let_go(&mut self, cancel: &Cancel) -> Result<Vec<Held>, HoldError> {
+    fn let_go(&mut self, cancel: &Cancel) -> Released {
         self.over = true;
         let mut told = Vec::new();
         let mut troubles = Vec::new();
@@ -269,14 +269,10 @@ impl Still {
             let service = held.part.address.to_string();
             match go_on(&self.engine, &held.open) {
                 Ok(was_still) => {
-                    if held.holds && !was_still {
-                        troubles.push(format!(
-                            "{service} was started by somebody else while it should hold still: what was read meanwhile may not fit together"
-                        ));
-                    }
                     told.push(Held {
                         service: service.clone(),
                         took: held.since.elapsed(),
+                        broken: held.holds && !was_still,
                     });
                     if let Err(error) = self.state.end_hold(&held.open) {
                         troubles.push(format!("that {service} goes on was not noted: {error}"));
@@ -302,9 +298,9 @@ impl Still {
             let done = run(&self.engine, &address, "post", &post, &Cancel::default());
             troubles.extend(done.err().map(|error| error.to_string()));
         }
-        match troubles.is_empty() {
-            true => Ok(told),
-            false => Err(HoldError::Failed(troubles.join("; "))),
+        Released {
+            held: told,
+            trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
         }
     }
 }

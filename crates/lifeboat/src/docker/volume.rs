@@ -4,12 +4,15 @@
 //! is it there? → created → attached to → started → read to its end frame → exit code 0? → removed
 //! ```
 //!
+//! Where somebody has to hold still meanwhile it is started before that, and waits for a word.
+//!
 //! The container lives for one source, is made of the sidecar's own image, and sees what it is to read and
 //! nothing else ([`rights`]). However it ends it is removed; those that a killed sidecar left behind are
 //! known by their label and removed at the next start ([`Helpers::sweep`]).
 
 mod exchange;
 mod reading;
+mod removal;
 mod rights;
 
 pub use exchange::Exchange;
@@ -18,7 +21,7 @@ use super::{DockerError, Engine, Trouble, exec::fresh_mark};
 use exchange::Door;
 use lifeboat_run::{
     Cancel,
-    source::{Fault, OnChanged, Poured, Program, Running, SourceError},
+    source::{Fault, OnChanged, Poured, Program, Running, SourceError, Waiting},
 };
 use reading::Reading;
 use std::{fmt, time::Duration};
@@ -94,9 +97,10 @@ impl Helpers {
         }
         let label = format!("{HELPER}={}", self.owner);
         let left = self.engine.containers(&[label])?;
-        for id in &left {
-            self.engine.remove(id)?;
-        }
+        // One that cannot be removed is no reason to leave the others.
+        let removed = left.iter().map(|id| removal::remove(&self.engine, id));
+        let removed: Vec<_> = removed.collect();
+        removed.into_iter().collect::<Result<(), _>>()?;
         Ok(left.len())
     }
 }
@@ -114,13 +118,41 @@ impl Program for Helper {
     }
 
     fn start(&self, cancel: &Cancel) -> Result<Box<dyn Running>, SourceError> {
+        Ok(Box::new(self.begin(Begin::AtOnce, cancel)?))
+    }
+
+    /// The word comes through the socket. On the long way there is no place for one.
+    fn start_waiting(&self, cancel: &Cancel) -> Result<Option<Box<dyn Waiting>>, SourceError> {
+        if self.helpers.exchange.is_none() {
+            return Ok(None);
+        }
+        let reading = self.begin(Begin::AtAWord, cancel)?;
+        Ok(reading
+            .is_inside()
+            .then(|| -> Box<dyn Waiting> { Box::new(reading) }))
+    }
+}
+
+/// When a helper reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    AtOnce,
+    /// When it is told to. One that cannot be told reads nothing.
+    AtAWord,
+}
+
+impl Helper {
+    fn begin(&self, begin: Begin, cancel: &Cancel) -> Result<Reading, SourceError> {
         cancel.check()?;
         let engine = &self.helpers.engine;
         // A container that is to have a volume which is not there would bring it into being.
         let before = self.look()?;
         let mark = &fresh_mark()[..12];
-        let (made, door) = self.create(mark)?;
+        let (made, door) = self.create(mark, begin)?;
         let mut reading = Reading::of_new(engine, made, self.what());
+        if begin == Begin::AtAWord && door.is_none() {
+            return Ok(reading);
+        }
         if self.look()? != before {
             return Err(self.missing());
         }
@@ -140,19 +172,17 @@ impl Program for Helper {
         if let Some(door) = door {
             reading.let_in(door, cancel)?;
         }
-        Ok(Box::new(reading))
+        Ok(reading)
     }
-}
 
-impl Helper {
     /// The container, and the door that it is to knock at.
-    fn create(&self, mark: &str) -> Result<(String, Option<Door>), SourceError> {
+    fn create(&self, mark: &str, begin: Begin) -> Result<(String, Option<Door>), SourceError> {
         let engine = &self.helpers.engine;
         let name = format!("lifeboat-pour-{mark}");
         let create = |door: Option<&Door>| {
             engine.create(
                 &name,
-                rights::body(&self.helpers, &self.what, &self.how, door),
+                rights::body(&self.helpers, &self.what, &self.how, door, begin),
             )
         };
         let no_path = |error: &DockerError| error.detail.contains("source path does not exist");
@@ -172,7 +202,15 @@ impl Helper {
             Err(error) if matches!(self.what, What::Folder(_)) && no_path(&error) => {
                 Err(self.missing())
             }
-            Err(error) => Err(self.refused(error)),
+            Err(error) => {
+                if matches!(
+                    error.trouble,
+                    Trouble::TooSlow | Trouble::Unreachable | Trouble::Garbled
+                ) {
+                    removal::remove_unsure(engine, &name);
+                }
+                Err(self.refused(error))
+            }
         }
     }
 

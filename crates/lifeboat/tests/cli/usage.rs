@@ -1,6 +1,10 @@
 //! What the program says to a command line that it does not understand, word for word.
 
-use std::process::{Command, Output};
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixListener,
+    process::{Command, Output, Stdio},
+};
 
 fn lifeboat(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lifeboat"))
@@ -126,4 +130,38 @@ fn a_helper_says_first_that_nobody_listens_at_its_socket() {
     );
     assert_eq!(asked.stdout[0], b'O');
     assert_eq!(asked.stdout[1..9], plain.stdout[..8]);
+}
+
+#[test]
+fn a_helper_that_is_to_wait_reads_nothing_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let waiting = |socket: &str| {
+        let words = ["pour", "--wait", "--socket", socket, folder];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(words).stdout(Stdio::piped());
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let nobody = waiting("/nowhere/socket").wait_with_output().unwrap();
+    assert_eq!(
+        (nobody.status.code(), &nobody.stdout[..]),
+        (Some(0), &b"O"[..])
+    );
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let socket = elsewhere.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let socket = socket.to_str().unwrap();
+    let left = waiting(socket);
+    drop(listener.accept().unwrap());
+    let left = left.wait_with_output().unwrap();
+    assert_eq!((left.status.code(), &left.stdout[..]), (Some(1), &b"S"[..]));
+
+    let told = waiting(socket);
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(b"G").unwrap();
+    let mut poured = Vec::new();
+    stream.read_to_end(&mut poured).unwrap();
+    assert_eq!(told.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(poured[..8], lifeboat(&["pour", folder]).stdout[..8]);
 }

@@ -1,4 +1,5 @@
-//! A filter in front of the engine, as a socket proxy is: some calls are refused, all are written down.
+//! A filter in front of the engine, as a socket proxy is: some calls are refused or answered otherwise, all are
+//! written down.
 
 use crate::project::SOCKET;
 use lifeboat::docker::{Engine, Place};
@@ -16,20 +17,38 @@ pub(crate) struct Filter {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
+/// In place of the engine's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Status(u16, &'static str),
+    /// None at all, although the engine does what it is asked.
+    HangUp,
+}
+
+type Answers = dyn Fn(&str) -> Option<Answer> + Send + Sync;
+
 impl Filter {
     /// `refused` is asked with `POST /containers/4f/start`, without the version.
     pub(crate) fn new(refused: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let forbidden = Answer::Status(403, "forbidden by the filter");
+        Filter::answering(move |call| refused(call).then_some(forbidden))
+    }
+
+    /// The engine answers where `answers` does not.
+    pub(crate) fn answering(
+        answers: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join("docker.sock")).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (refused, noted) = (Arc::new(refused), Arc::clone(&seen));
+        let (answers, noted) = (Arc::new(answers), Arc::clone(&seen));
         // Ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (refused, noted) = (Arc::clone(&refused), Arc::clone(&noted));
+                let (answers, noted) = (Arc::clone(&answers), Arc::clone(&noted));
                 thread::spawn(move || {
                     // A side that went away is the other side's to notice.
-                    let _ = pass(client, &*refused, &noted);
+                    let _ = pass(client, &*answers, &noted);
                 });
             }
         });
@@ -51,11 +70,7 @@ impl Filter {
     }
 }
 
-fn pass(
-    mut client: UnixStream,
-    refused: &dyn Fn(&str) -> bool,
-    seen: &Mutex<Vec<String>>,
-) -> io::Result<()> {
+fn pass(mut client: UnixStream, answers: &Answers, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|four| four == b"\r\n\r\n") {
         let mut bytes = [0; 4096];
@@ -67,11 +82,12 @@ fn pass(
     }
     let call = call(&head);
     seen.lock().unwrap().push(call.clone());
-    if refused(&call) {
-        let body = r#"{"message":"forbidden by the filter"}"#;
+    let answer = answers(&call);
+    if let Some(Answer::Status(status, message)) = answer {
+        let body = serde_json::json!({ "message": message }).to_string();
         return write!(
             client,
-            "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
     }
@@ -82,6 +98,11 @@ fn pass(
         let _ = io::copy(&mut from_client, &mut to_engine);
         let _ = to_engine.shutdown(Shutdown::Write);
     });
+    if let Some(Answer::HangUp) = answer {
+        // Its answer is there: it has done it.
+        engine.read_exact(&mut [0])?;
+        return client.shutdown(Shutdown::Both);
+    }
     io::copy(&mut engine, &mut client)?;
     client.shutdown(Shutdown::Both)
 }

@@ -2,6 +2,7 @@
 
 use lifeboat::docker::{Container, Engine, Place, State};
 use std::{
+    fs,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -83,6 +84,22 @@ impl Project {
         words.extend(options);
         words.extend(image);
         docker(&words)
+    }
+
+    /// To its first process, as the kernel would. The engine is not asked: it answers when the container has
+    /// ended, and that has not ended before somebody has taken all that it said.
+    pub(crate) fn signal(&self, id: &str, signal: &str) {
+        let process = docker(&["inspect", "-f", "{{.State.Pid}}", id]);
+        let mut words = vec!["run", "--rm", "--pid=host", "--network=none"];
+        words.extend(["--label", "lifeboat-test=1", BUSYBOX]);
+        words.extend(["kill", "-s", signal, &process]);
+        docker(&words);
+        until("the signal is taken", || {
+            let status = fs::read_to_string(format!("/proc/{process}/status"));
+            let waits =
+                |line: &str| line.starts_with("ShdPnd") && !line.ends_with("\t0000000000000000");
+            !status.unwrap_or_default().lines().any(waits)
+        });
     }
 
     pub(crate) fn inspect(&self, id: &str) -> Container {

@@ -1,196 +1,34 @@
 //! Volumes that are not mounted here, read by a container of our own.
 
+mod ends;
+mod scene;
+mod waits;
+
+pub(crate) use scene::{scene, seal_with};
+
 use crate::{
     filter::Filter,
-    image::{Image, PROGRAM, TESTS},
-    project::{BUSYBOX, Project, docker, project, until},
+    image::{Image, TESTS},
+    project::{BUSYBOX, docker, until},
 };
-use lifeboat::docker::{
-    Engine, Place,
-    volume::{Exchange, HELPER, Helpers, How, What},
-};
-use lifeboat_plan::Compression;
+use lifeboat::docker::volume::{Exchange, HELPER, Helpers, How, What};
 use lifeboat_run::{
-    Cancel, keys,
-    seal::{Recipe, SealError, Sealed, seal},
-    source::{Folder, Options, Poured, Source, SourceError},
+    Cancel,
+    source::{Folder, Options, SourceError},
 };
-use lifeboat_store::{Key, Object, Upload};
-use lifeboat_testkit::{
-    SampleTree,
-    victim::{Victim, order, say},
-};
+use lifeboat_testkit::SampleTree;
 use rusqlite::Connection;
+use scene::{large, seal_to, sealed};
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Write},
     os::unix::fs::{PermissionsExt, chown},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
-
-pub(crate) struct Scene {
-    project: Project,
-    image: Image,
-    dir: tempfile::TempDir,
-}
-
-pub(crate) fn scene() -> Option<Scene> {
-    let project = project(&[BUSYBOX])?;
-    let image = Image::of_this_program();
-    let dir = tempfile::tempdir().unwrap();
-    Some(Scene {
-        project,
-        image,
-        dir,
-    })
-}
-
-impl Scene {
-    pub(crate) fn helpers(&self) -> Helpers {
-        self.helpers_through(self.project.engine.clone())
-    }
-
-    fn helpers_through(&self, engine: Engine) -> Helpers {
-        Helpers {
-            engine,
-            image: self.image.id.clone(),
-            program: PROGRAM.to_owned(),
-            owner: self.project.name.clone(),
-            exchange: self.exchange(),
-        }
-    }
-
-    fn exchange(&self) -> Option<Exchange> {
-        Some(Exchange {
-            here: self.dir.path().to_owned(),
-            on_host: self.dir.path().to_owned(),
-        })
-    }
-
-    /// Nothing but what was there before.
-    fn doors(&self) -> usize {
-        fs::read_dir(self.dir.path()).unwrap().count()
-    }
-
-    /// A volume, and where its files lie on this machine.
-    pub(crate) fn volume(&self, name: &str) -> (String, PathBuf) {
-        let name = format!("{}_{name}", self.project.name);
-        let project = format!("com.docker.compose.project={}", self.project.name);
-        docker(&["volume", "create", "--label", &project, &name]);
-        let path = docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", &name]);
-        let path = PathBuf::from(path);
-        assert!(path.is_dir(), "the engine is on another machine");
-        (name, path)
-    }
-
-    pub(crate) fn source(&self, volume: &str) -> Poured {
-        let what = What::Volume(volume.to_owned());
-        self.helpers().source("data", what, How::default())
-    }
-
-    fn left(&self) -> Vec<String> {
-        let filter = format!("label={HELPER}={}", self.project.name);
-        let ids = docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
-        ids.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        // Of a test that failed.
-        let _ = self.helpers().sweep();
-    }
-}
-
-/// A file that calls somebody once, when the first bytes come, and waits until that is done.
-struct ToFile {
-    file: fs::File,
-    size: u64,
-    first: Option<Box<dyn FnOnce() + Send>>,
-    committed: Arc<AtomicBool>,
-}
-
-impl Write for ToFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(first) = self.first.take() {
-            first();
-        }
-        let size = self.file.write(bytes)?;
-        self.size += size as u64;
-        Ok(size)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Upload for ToFile {
-    fn commit(self: Box<Self>) -> lifeboat_store::Result<Object> {
-        self.committed.store(true, Ordering::SeqCst);
-        Ok(Object {
-            key: Key::new("sealed").unwrap(),
-            size: self.size,
-            modified: None,
-        })
-    }
-}
-
-fn seal_to(
-    source: &dyn Source,
-    to: &Path,
-    cancel: &Cancel,
-    first: impl FnOnce() + Send + 'static,
-) -> Result<Sealed, SealError> {
-    seal_with(Compression::None, source, to, cancel, first)
-}
-
-pub(crate) fn seal_with(
-    compression: Compression,
-    source: &dyn Source,
-    to: &Path,
-    cancel: &Cancel,
-    first: impl FnOnce() + Send + 'static,
-) -> Result<Sealed, SealError> {
-    let committed = Arc::new(AtomicBool::new(false));
-    let upload = ToFile {
-        file: fs::File::create(to).unwrap(),
-        size: 0,
-        first: Some(Box::new(first)),
-        committed: committed.clone(),
-    };
-    let recipe = Recipe {
-        compression,
-        level: compression.levels().1,
-        threads: 2,
-        seal: keys::Seal::Open,
-    };
-    let sealed = seal(source, &recipe, Box::new(upload), cancel, &());
-    assert_eq!(sealed.is_ok(), committed.load(Ordering::SeqCst));
-    sealed
-}
-
-fn sealed(source: &dyn Source) -> Result<Sealed, SourceError> {
-    match seal_to(source, Path::new("/dev/null"), &Cancel::default(), || ()) {
-        Ok(sealed) => Ok(sealed),
-        Err(SealError::Source(error)) => Err(error),
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// More than fits into all the buffers on the way.
-fn large(folder: &Path) {
-    let noise: Vec<u8> = lifeboat_testkit::suite::noise(1 << 20, 7);
-    let mut file = fs::File::create(folder.join("large")).unwrap();
-    for _ in 0..96 {
-        file.write_all(&noise).unwrap();
-    }
-}
 
 #[test]
 fn a_volume_comes_as_if_it_were_mounted_here() {
@@ -378,61 +216,6 @@ fn rules_of_the_configuration_hold_for_a_helper_too() {
 }
 
 #[test]
-#[ignore = "hangs on a quiet machine, passes on a busy one: to be understood before anything else"]
-fn a_helper_that_is_killed_in_the_middle_publishes_nothing() {
-    let Some(scene) = scene() else { return };
-    let (volume, path) = scene.volume("files");
-    large(&path);
-    let killed = "it was killed: by somebody, or for want of memory";
-    for (signal, words, exchange) in [
-        ("KILL", killed, scene.exchange()),
-        ("KILL", killed, None),
-        ("TERM", "it was asked to stop", scene.exchange()),
-        ("TERM", "it was asked to stop", None),
-    ] {
-        let filter = format!("label={HELPER}={}", scene.project.name);
-        let kill = move || {
-            let id = docker(&["ps", "-q", "--filter", &filter]);
-            docker(&["kill", "-s", signal, &id]);
-        };
-        let helpers = Helpers {
-            exchange,
-            ..scene.helpers()
-        };
-        let source = helpers.source("data", What::Volume(volume.clone()), How::default());
-        let null = Path::new("/dev/null");
-        let Err(SealError::Source(error)) = seal_to(&source, null, &Cancel::default(), kill) else {
-            panic!("it was published")
-        };
-        assert_eq!(error.code(), Some("exec_lost"), "{error}");
-        assert!(error.to_string().ends_with(words), "{error}");
-        assert!(error.may_pass());
-        assert_eq!(scene.left(), Vec::<String>::new());
-    }
-}
-
-#[test]
-fn a_backup_that_is_cancelled_takes_its_helper_along() {
-    let Some(scene) = scene() else { return };
-    let (volume, path) = scene.volume("files");
-    large(&path);
-    for exchange in [scene.exchange(), None] {
-        let helpers = Helpers {
-            exchange,
-            ..scene.helpers()
-        };
-        let source = helpers.source("data", What::Volume(volume.clone()), How::default());
-        let cancel = Cancel::default();
-        let told = cancel.clone();
-        let ended = seal_to(&source, Path::new("/dev/null"), &cancel, move || {
-            told.cancel();
-        });
-        assert!(matches!(ended, Err(SealError::Cancelled(_))));
-        assert_eq!((scene.left(), scene.doors()), (Vec::new(), 0));
-    }
-}
-
-#[test]
 fn where_there_is_no_short_way_the_long_one_is_taken() {
     let Some(scene) = scene() else { return };
     let (volume, path) = scene.volume("files");
@@ -483,73 +266,6 @@ fn where_there_is_no_short_way_the_long_one_is_taken() {
     assert_eq!(scene.left(), Vec::<String>::new());
     fs::remove_dir(&too_deep).unwrap();
     assert_eq!(scene.doors(), 0);
-}
-
-/// Reads a volume until it is killed.
-#[test]
-#[ignore = "is started by another test"]
-fn reader() {
-    let Some(volume) = order("volume") else {
-        return;
-    };
-    let helpers = Helpers {
-        engine: Engine::connect(Place::Unix(crate::project::SOCKET.into())).unwrap(),
-        image: order("image").unwrap(),
-        program: PROGRAM.to_owned(),
-        owner: order("owner").unwrap(),
-        exchange: order("exchange").map(|folder| Exchange {
-            here: folder.clone().into(),
-            on_host: folder.into(),
-        }),
-    };
-    let source = helpers.source("data", What::Volume(volume), How::default());
-    let wait = || {
-        say("reading");
-        loop {
-            std::thread::park();
-        }
-    };
-    let _ = seal_to(&source, Path::new("/dev/null"), &Cancel::default(), wait);
-}
-
-#[test]
-fn what_a_killed_sidecar_left_is_swept_and_nothing_else() {
-    let Some(scene) = scene() else { return };
-    let (volume, path) = scene.volume("files");
-    large(&path);
-    let mut reader = Victim::new("volume::reader")
-        .order("volume", &volume)
-        .order("image", &scene.image.id)
-        .order("owner", &scene.project.name)
-        .order("exchange", scene.dir.path().display())
-        .start()
-        .unwrap();
-    let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("reading")));
-    reader.kill().unwrap();
-    reader.wait().unwrap();
-    // The door was closed behind the helper.
-    assert_eq!((scene.left().len(), scene.doors()), (1, 0));
-
-    let others = Helpers {
-        owner: format!("{}-other", scene.project.name),
-        exchange: None,
-        ..scene.helpers()
-    };
-    assert_eq!(others.sweep().unwrap(), 0);
-    let told = docker(&[
-        "inspect",
-        "-f",
-        "{{range .Mounts}}{{.Name}} {{end}}",
-        &scene.left()[0],
-    ]);
-    assert_eq!(scene.helpers().sweep().unwrap(), 1);
-    assert_eq!((scene.left(), scene.doors()), (Vec::new(), 0));
-    for name in told.split_whitespace() {
-        let there = scene.project.engine.volume(name).is_ok();
-        assert_eq!(there, name == volume, "{name}");
-    }
-    assert_eq!(scene.helpers().sweep().unwrap(), 0);
 }
 
 #[test]

@@ -29,6 +29,17 @@ pub trait Program: Send + Sync + fmt::Debug {
     fn what(&self) -> String;
 
     fn start(&self, cancel: &Cancel) -> Result<Box<dyn Running>, SourceError>;
+
+    /// Started as far as it goes without reading anything. `None`: it cannot wait.
+    fn start_waiting(&self, _: &Cancel) -> Result<Option<Box<dyn Waiting>>, SourceError> {
+        Ok(None)
+    }
+}
+
+/// A program that waits for a word before it reads anything. Dropping it ends it.
+pub trait Waiting: Send + fmt::Debug {
+    /// The word. Whether it was heard shows when the output is read.
+    fn go(self: Box<Self>) -> Box<dyn Running>;
 }
 
 /// A program at work. Its end is a verdict, not an end of file. Dropping one that was not finished ends

@@ -5,8 +5,10 @@
 
 pub(crate) mod frame;
 
-use super::{Captured, Fault, Flow, Program, Running, Source, SourceError};
+use super::{Captured, Fault, Flow, Program, Running, Source, SourceError, Waiting};
+use crate::Cancel;
 use frame::{DIGEST, End, Failed, HEAD, Kind, MAGIC};
+use std::sync::Mutex;
 use xxhash_rust::xxh3::Xxh3;
 
 /// What [`pour`](crate::seal::pour) writes, as a source.
@@ -32,7 +34,60 @@ impl Source for Poured {
     }
 
     fn pour(&self, flow: &mut Flow<'_>) -> Result<Captured, SourceError> {
-        let mut running = self.program.start(flow.cancel)?;
+        self.take_all(self.program.start(flow.cancel)?, flow)
+    }
+
+    fn ready(&self, cancel: &Cancel) -> Result<Option<Box<dyn Source + '_>>, SourceError> {
+        let Some(waiting) = self.program.start_waiting(cancel)? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Ready {
+            of: self,
+            waiting: Mutex::new(Some(waiting)),
+        })))
+    }
+}
+
+/// The other side waits for a word.
+#[derive(Debug)]
+struct Ready<'a> {
+    of: &'a Poured,
+    waiting: Mutex<Option<Box<dyn Waiting>>>,
+}
+
+impl Source for Ready<'_> {
+    fn name(&self) -> &str {
+        &self.of.name
+    }
+
+    fn kind(&self) -> &str {
+        &self.of.kind
+    }
+
+    fn ending(&self) -> &str {
+        &self.of.ending
+    }
+
+    fn pour(&self, flow: &mut Flow<'_>) -> Result<Captured, SourceError> {
+        let waiting = self
+            .waiting
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .take();
+        match waiting {
+            Some(waiting) => self.of.take_all(waiting.go(), flow),
+            // It was told already: once more, from the beginning.
+            None => self.of.pour(flow),
+        }
+    }
+}
+
+impl Poured {
+    fn take_all(
+        &self,
+        mut running: Box<dyn Running>,
+        flow: &mut Flow<'_>,
+    ) -> Result<Captured, SourceError> {
         let mut reader = Reader {
             of: self,
             running: running.as_mut(),
@@ -40,6 +95,8 @@ impl Source for Poured {
             bytes: 0,
         };
         let heard = reader.all(flow);
+        // The other side says its last word when it has read all; how it ends changes nothing of that.
+        flow.all_read();
         match heard {
             Ok(captured) => {
                 running.finish()?;
@@ -54,9 +111,7 @@ impl Source for Poured {
             Err(Cut::Source(error)) => Err(error),
         }
     }
-}
 
-impl Poured {
     fn error(&self, fault: Fault, detail: &str) -> SourceError {
         SourceError::Dump {
             what: self.program.what(),

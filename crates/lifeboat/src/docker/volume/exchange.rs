@@ -9,7 +9,7 @@ use crate::docker::{MountKind, own::Own};
 use lifeboat_run::Cancel;
 use std::{
     fs::{self, DirBuilder, Permissions},
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::{
         fs::{DirBuilderExt, PermissionsExt},
         net::{UnixListener, UnixStream},
@@ -128,6 +128,13 @@ pub(super) enum Came {
 }
 
 impl Hall {
+    /// To one that waits. One that is gone hears nothing, and its end is read soon enough.
+    pub(super) fn say(&mut self, word: u8) {
+        if let Err(error) = self.0.write_all(&[word]) {
+            tracing::debug!(%error, "a helper that waited is gone");
+        }
+    }
+
     /// Appends at most `limit` bytes.
     pub(super) fn read(
         &mut self,

@@ -3,9 +3,9 @@
 use super::{
     PATIENCE,
     exchange::{Came, Door, Hall},
-    fault_of,
+    fault_of, removal,
 };
-use crate::cli::pour::{KNOCKED, NOBODY_HOME};
+use crate::cli::pour::{GO, KNOCKED, NOBODY_HOME};
 use crate::docker::{
     Call, DockerError, Engine, State,
     exec::Tail,
@@ -13,7 +13,7 @@ use crate::docker::{
 };
 use lifeboat_run::{
     Cancel,
-    source::{Ended, Fault, Running, SourceError},
+    source::{Ended, Fault, Running, SourceError, Waiting},
 };
 use std::{
     io, thread,
@@ -59,6 +59,11 @@ impl Reading {
         self.frames = Some(Frames::new(wire));
         self.heard = Instant::now();
         Ok(())
+    }
+
+    /// Whether it has taken the short way.
+    pub(super) fn is_inside(&self) -> bool {
+        self.hall.is_some()
     }
 
     /// The first that a helper says is which way it takes.
@@ -138,6 +143,16 @@ impl Reading {
     }
 }
 
+impl Waiting for Reading {
+    fn go(mut self: Box<Self>) -> Box<dyn Running> {
+        if let Some(hall) = &mut self.hall {
+            hall.say(GO);
+        }
+        self.heard = Instant::now();
+        self
+    }
+}
+
 impl Running for Reading {
     fn read(
         &mut self,
@@ -199,9 +214,6 @@ impl Drop for Reading {
     fn drop(&mut self) {
         // The engine cannot end a container whose output nobody takes: it waits for whoever is attached.
         self.frames = None;
-        // Its verdict does not depend on this, and what stays is swept by the next run.
-        if let Err(error) = self.engine.remove(&self.id) {
-            tracing::warn!(%error, "a helper stays behind until the next run");
-        }
+        removal::tell(removal::remove(&self.engine, &self.id), &self.id);
     }
 }

@@ -1,7 +1,7 @@
 //! What a helper may: read one folder, and write to its standard output. `docs/security.md` says why.
 
 use super::{
-    HELPER, Helpers, How, What,
+    Begin, HELPER, Helpers, How, What,
     exchange::{Door, FOLDER},
 };
 use bollard::models::{
@@ -25,6 +25,7 @@ pub(super) fn body(
     what: &What,
     how: &How,
     door: Option<&Door>,
+    begin: Begin,
 ) -> ContainerCreateBody {
     let mut mounts = vec![read(what), scratch()];
     mounts.extend(door.map(exchange));
@@ -32,7 +33,7 @@ pub(super) fn body(
     ContainerCreateBody {
         image: Some(helpers.image.clone()),
         entrypoint: Some(vec![helpers.program.clone()]),
-        cmd: Some(arguments(how, door)),
+        cmd: Some(arguments(how, door, begin)),
         labels: Some(owner),
         // Whatever the image says of itself is meant for the sidecar.
         user: Some("0:0".to_owned()),
@@ -104,7 +105,7 @@ fn exchange(door: &Door) -> Mount {
     }
 }
 
-fn arguments(how: &How, door: Option<&Door>) -> Vec<String> {
+fn arguments(how: &How, door: Option<&Door>, begin: Begin) -> Vec<String> {
     let on_changed = match how.on_changed {
         OnChanged::Warn => "warn",
         OnChanged::Fail => "fail",
@@ -115,6 +116,7 @@ fn arguments(how: &How, door: Option<&Door>) -> Vec<String> {
         format!("--on-changed={on_changed}"),
     ];
     words.extend(door.map(|_| format!("--socket={}", Door::there())));
+    words.extend((begin == Begin::AtAWord && door.is_some()).then(|| "--wait".to_owned()));
     words.extend(how.entries_before.map(|n| format!("--entries-before={n}")));
     words.extend(how.exclude.iter().map(|one| format!("--exclude={one}")));
     words.push(SOURCE.to_owned());
