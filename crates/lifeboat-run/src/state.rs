@@ -18,6 +18,10 @@ const JOURNAL: &str = ".lifeboat/journal/";
 /// Who is held still, one document each.
 const HOLDS: &str = ".lifeboat/holds/";
 const RUNS: &str = ".lifeboat/runs.json";
+/// What backups are called here where nobody says it.
+const NAME: &str = ".lifeboat/name.json";
+/// The jobs that services asked for when they were seen last.
+const JOBS: &str = ".lifeboat/jobs.json";
 const HEADS: &str = ".lifeboat/heads/";
 
 /// No document of ours here comes near this.
@@ -69,6 +73,14 @@ pub struct Head {
     /// No number up to this one is given again, also when its backup was deleted by hand.
     pub highest: u64,
     pub sha256: String,
+}
+
+/// A job that a service of the project has asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenJob {
+    pub name: Name,
+    pub schedule: String,
+    pub sources: Vec<String>,
 }
 
 impl State {
@@ -192,6 +204,22 @@ impl State {
             entry.last_good = Some(at);
         }
         self.write(RUNS, &runs)
+    }
+
+    pub fn name(&self) -> Result<Option<Name>, Error> {
+        self.read(NAME)
+    }
+
+    pub fn note_name(&self, name: &Name) -> Result<(), Error> {
+        self.write(NAME, name)
+    }
+
+    pub fn seen_jobs(&self) -> Result<Option<Vec<SeenJob>>, Error> {
+        self.read(JOBS)
+    }
+
+    pub fn note_seen_jobs(&self, jobs: &[SeenJob]) -> Result<(), Error> {
+        self.write(JOBS, &jobs)
     }
 
     /// Every name has a chain of its own.

@@ -13,5 +13,6 @@ pub mod heartbeat;
 pub mod http;
 pub mod job;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod sources;

@@ -187,6 +187,7 @@ impl Seen {
         let servers: Vec<&str> = servers.map(|server| server.source.as_str()).collect();
         let mut unmatched: Vec<String> = jobs
             .iter()
+            .filter(|job| !job.of_label)
             .flat_map(|job| job.sources.unmatched(&names, &servers))
             .map(str::to_owned)
             .collect();

@@ -2,7 +2,7 @@
 
 use super::{args, listeners, port::Port, screen::Screen, signals::Signals, words};
 use crate::{
-    config::{JobConfig, Loaded},
+    config::{Config, JobConfig, Loaded},
     exit::{Code, Failure, Result},
     job::{self, Wish},
     sources::{self, Discovery, Planned, Seen},
@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 
 pub fn run(args: &args::Backup, loaded: Loaded, signals: &Signals, screen: &mut Screen) -> Result {
     let seen = sources::survey(&loaded.config)?;
-    let jobs = jobs_that_take(&args.sources, &loaded, &seen)?;
+    let jobs = jobs_that_take(&args.sources, &loaded.config, &seen)?;
     if args.dry_run {
         return dry_run(args, &jobs, &seen, screen);
     }
-    let port = Port::open_or_create(loaded.clone())?;
+    let mut port = Port::open_or_create(loaded)?;
+    port.note(&seen)?;
+    let jobs = jobs_that_take(&args.sources, port.config(), &seen)?;
     say_what_is_not_covered(&seen, port.jobs(), screen);
 
     let wish = Wish {
@@ -56,8 +58,10 @@ pub fn run(args: &args::Backup, loaded: Loaded, signals: &Signals, screen: &mut 
     conclude(&reports, failures, screen)
 }
 
-fn jobs_that_take(only: &[String], loaded: &Loaded, seen: &Seen) -> Result<Vec<JobConfig>> {
-    let jobs = &loaded.config.jobs;
+/// Without those of labels: the others take their sources too, and what is made by hand is of everything.
+fn jobs_that_take(only: &[String], config: &Config, seen: &Seen) -> Result<Vec<JobConfig>> {
+    let given = config.jobs.iter().filter(|job| !job.of_label);
+    let jobs: Vec<JobConfig> = given.cloned().collect();
     for name in only {
         let taken = |job: &JobConfig| seen.planned(job).iter().any(|planned| planned.is(name));
         if !jobs.iter().any(taken) {
@@ -70,11 +74,11 @@ fn jobs_that_take(only: &[String], loaded: &Loaded, seen: &Seen) -> Result<Vec<J
             ));
         }
     }
-    let takes_one = |job: &&JobConfig| {
+    let takes_one = |job: &JobConfig| {
         let named = |planned: &Planned| only.iter().any(|name| planned.is(name));
         only.is_empty() || seen.planned(job).iter().any(named)
     };
-    Ok(jobs.iter().filter(takes_one).cloned().collect())
+    Ok(jobs.into_iter().filter(takes_one).collect())
 }
 
 fn dry_run(args: &args::Backup, jobs: &[JobConfig], seen: &Seen, screen: &mut Screen) -> Result {

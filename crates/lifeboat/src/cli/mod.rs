@@ -39,7 +39,7 @@ pub mod verify;
 use crate::{
     config::{Config, Loaded, LogFormat},
     exit::{Code, Failure, Result},
-    log,
+    log, memory,
 };
 use args::{Args, Verb};
 use clap::{Parser, error::ErrorKind};
@@ -81,7 +81,7 @@ fn dispatch(args: Args) -> Result {
         let end = pour::run(args, &signals);
         return finish(end, screen, &signals);
     }
-    let loaded = Config::from_environment(common.config.clone())?;
+    let mut loaded = Config::from_environment(common.config.clone())?;
     let format = match loaded.config.log.format {
         LogFormat::Text => log::Format::Text,
         LogFormat::Json => log::Format::Json,
@@ -91,6 +91,7 @@ fn dispatch(args: Args) -> Result {
         return crate::daemon::live(loaded, common.config);
     }
     let signals = Signals::watch()?;
+    memory::recall_all(&mut loaded);
     let end = run_verb(&verb, loaded, &signals, &mut screen);
     finish(end, screen, &signals)
 }

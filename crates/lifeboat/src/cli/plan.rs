@@ -11,6 +11,7 @@ use crate::{
     config::{JobConfig, Loaded},
     docker::look::Remark,
     exit::{Code, Result},
+    memory,
     sources::{self, Discovery, Planned, Seen, jobs_of_labels},
 };
 use chrono::{DateTime, Utc};
@@ -22,22 +23,21 @@ use serde_json::{Value, json};
 
 const RUNS_SHOWN: usize = 3;
 
-pub fn run(loaded: Loaded, screen: &mut Screen) -> Result {
+pub fn run(mut loaded: Loaded, screen: &mut Screen) -> Result {
     let now = Utc::now();
     let seen = sources::survey(&loaded.config);
     let (seen, blind) = match seen {
         Ok(seen) => (seen, None),
         Err(failure) => (Seen::default(), Some(failure)),
     };
-    let mut jobs = loaded.config.jobs.clone();
-    let uncovered = seen.uncovered(&jobs);
-    let unmatched = seen.unmatched(&jobs);
     let mut remarks = remarks(&seen);
     if let Some(found) = seen.discovery.found() {
-        let (more, strange) = jobs_of_labels(&loaded.config, found);
-        jobs.extend(more);
-        remarks.extend(strange);
+        remarks.extend(jobs_of_labels(&loaded.config, found).1);
+        memory::see_jobs(&mut loaded.config, found);
     }
+    let jobs = &loaded.config.jobs;
+    let uncovered = seen.uncovered(jobs);
+    let unmatched = seen.unmatched(jobs);
     let planned: Vec<Planned> = jobs.iter().flat_map(|job| seen.planned(job)).collect();
     let schedules: Vec<Timetable> = jobs.iter().map(|job| Timetable::of(job, now)).collect();
 

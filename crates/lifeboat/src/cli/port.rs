@@ -1,8 +1,10 @@
 //! Settings and the near store, opened: what nearly every verb begins with.
 
 use crate::{
-    config::{Config, JobConfig, Loaded},
+    config::{Config, JobConfig, Loaded, Named},
     exit::{Code, Failure, Result},
+    memory,
+    sources::Seen,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -42,14 +44,32 @@ impl Port {
         Ok(Port::at(store, loaded))
     }
 
-    fn at(store: Local, loaded: Loaded) -> Self {
+    fn at(store: Local, mut loaded: Loaded) -> Self {
+        let state = |loaded: &Loaded| State::new(store.clone(), loaded.config.name.clone());
+        let unnamed = state(&loaded);
+        memory::recall(&mut loaded.config, &unnamed);
         Port {
             now: Utc::now(),
-            state: State::new(store.clone(), loaded.config.name.clone()),
+            state: state(&loaded),
             authenticator: Authenticator::new(&loaded.config.sealing.keys),
             store,
             loaded,
         }
+    }
+
+    /// Writes down what the engine says, before the first backup that it holds for.
+    pub fn note(&mut self, seen: &Seen) -> Result<()> {
+        let Some(found) = seen.discovery.found() else {
+            return Ok(());
+        };
+        let unnamed = self.config().named == Named::Unsaid && self.state.name()?.is_none();
+        if unnamed && let Some(name) = memory::name_for(self.config(), found, &self.catalog()?) {
+            self.state.note_name(&name)?;
+            memory::recall(&mut self.loaded.config, &self.state);
+            self.state = State::new(self.store.clone(), name);
+        }
+        memory::see_jobs(&mut self.loaded.config, found);
+        memory::note_jobs(self.config(), &self.state)
     }
 
     pub fn config(&self) -> &Config {

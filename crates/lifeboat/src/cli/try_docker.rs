@@ -44,7 +44,7 @@ pub fn try_docker(config: &Config, seen: &Seen, findings: &mut Findings) {
                 "source {} cannot be saved: {}",
                 failing.source, failing.reason
             ),
-            "correct the label, and recreate the container (`docker compose up -d`)",
+            &failing.hint,
         );
     }
     for server in &found.coverage.servers {

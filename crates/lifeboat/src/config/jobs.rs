@@ -24,6 +24,8 @@ pub struct JobConfig {
     pub schedule: Schedule,
     pub sources: Selection,
     pub keep: KeepRules,
+    /// A service asks for it; the configuration knows nothing of it.
+    pub of_label: bool,
 }
 
 /// `name` is missing when it was refused; the jobs are looked at all the same.
@@ -43,6 +45,7 @@ pub(super) fn read(
             schedule,
             sources,
             keep,
+            of_label: false,
         };
         return Ok(vec![job]);
     }
@@ -100,6 +103,7 @@ fn job(
         schedule,
         sources,
         keep,
+        of_label: false,
     })
 }
 

@@ -52,6 +52,7 @@ use std::{ffi::OsString, path::PathBuf};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub name: Name,
+    pub named: Named,
     /// One at least.
     pub jobs: Vec<JobConfig>,
     pub wake: Wake,
@@ -64,6 +65,15 @@ pub struct Config {
     pub log: Log,
 }
 
+/// Who says what backups are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// The configuration, or the environment with its Compose project.
+    Said,
+    /// Nobody: what the store or the engine know is better than the default.
+    Unsaid,
+}
+
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
@@ -73,6 +83,28 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// By another name, with all its jobs. `false`, and nothing changes: it is too long for one of them.
+    pub fn call(&mut self, name: &Name) -> bool {
+        let called = |job: &JobConfig| match job.backups == self.name {
+            true => Some(name.clone()),
+            false => format!("{name}-{}", job.name).parse().ok(),
+        };
+        let Some(backups) = self.jobs.iter().map(called).collect::<Option<Vec<Name>>>() else {
+            return false;
+        };
+        for (job, backups) in self.jobs.iter_mut().zip(backups) {
+            job.backups = backups;
+        }
+        self.name = name.clone();
+        true
+    }
+
+    /// These in place of all jobs that services have asked for by their labels.
+    pub fn take_jobs(&mut self, of_labels: Vec<JobConfig>) {
+        self.jobs.retain(|job| !job.of_label);
+        self.jobs.extend(of_labels);
+    }
+
     /// From the environment of this process.
     #[expect(clippy::disallowed_methods, reason = "this is where it is read")]
     pub fn from_environment(file: Option<PathBuf>) -> Result<Loaded, Mistakes> {
@@ -105,14 +137,10 @@ impl Config {
 }
 
 fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_>) -> Read<Config> {
-    let name = name(project, reader);
+    let named = name(project, reader);
+    let name = named.as_ref().map(|(name, _)| name);
     let zone = wake::read_zone(reader);
-    let jobs = jobs::read(
-        name.as_ref().map_err(|refused| *refused),
-        zone,
-        jobs,
-        reader,
-    );
+    let jobs = jobs::read(name.map_err(|refused| *refused), zone, jobs, reader);
     let wake = wake::read(zone, reader);
     let places = sources::read(reader);
     let docker = docker::read(project, reader);
@@ -121,8 +149,10 @@ fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_
     let http = outside::read_http(reader);
     let log = outside::read_log(reader);
     let (sources, near) = places?;
+    let (name, named) = named?;
     Ok(Config {
-        name: name?,
+        name,
+        named,
         jobs: jobs?,
         wake: wake?,
         sources,
@@ -135,7 +165,7 @@ fn read(project: Option<&str>, jobs: Vec<file::JobTable>, reader: &mut Reader<'_
     })
 }
 
-fn name(project: Option<&str>, reader: &mut Reader<'_>) -> Read<Name> {
+fn name(project: Option<&str>, reader: &mut Reader<'_>) -> Read<(Name, Named)> {
     let usable = |name: &str| -> Result<Name, Complaint> {
         name.trim().parse().map_err(|_| {
             Complaint::new(
@@ -146,12 +176,15 @@ fn name(project: Option<&str>, reader: &mut Reader<'_>) -> Read<Name> {
     };
     let given = reader.optional(&register::NAME, |raw| usable(&raw.to_string()))?;
     if let Some(name) = given {
-        return Ok(name);
+        return Ok((name, Named::Said));
     }
-    let (name, from) = match project {
-        Some(project) => (project, "COMPOSE_PROJECT_NAME"),
-        None => ("backup", "no Compose project being known"),
+    let (name, from, named) = match project {
+        Some(project) => (project, "COMPOSE_PROJECT_NAME", Named::Said),
+        None => ("backup", "no Compose project being known", Named::Unsaid),
     };
     reader.follows(&register::NAME, name.to_owned(), from.to_owned());
-    usable(name).map_err(|complaint| reader.refuse(&register::NAME, complaint))
+    match usable(name) {
+        Ok(name) => Ok((name, named)),
+        Err(complaint) => Err(reader.refuse(&register::NAME, complaint)),
+    }
 }

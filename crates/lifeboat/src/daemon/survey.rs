@@ -60,9 +60,9 @@ impl Survey {
                 survey.engine = Some(error.to_string());
                 survey.remarks.push((error.to_string(), error.hint()));
             }
-            Discovery::Off { .. } => {
+            Discovery::Off { decided, .. } => {
                 survey.uncovered = Some(uncovered());
-                survey.jobs = Some(Vec::new());
+                survey.jobs = decided.then(Vec::new);
             }
             Discovery::Found(found) => {
                 let (jobs, strange) = jobs_of_labels(&config, found);

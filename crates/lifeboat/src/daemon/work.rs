@@ -11,7 +11,7 @@ use crate::{
     sources,
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{BackupType, event::Outcome};
+use lifeboat_plan::{BackupType, Name, event::Outcome};
 use lifeboat_run::{
     Cancel, Listener,
     catalog::Catalog,
@@ -114,6 +114,8 @@ pub(super) enum Store {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) catalog: Catalog,
+    /// What its backups are called.
+    pub(super) name: Name,
     pub(super) runs: Runs,
 }
 
@@ -121,6 +123,7 @@ pub(super) fn look(config: &Config, store: Store) -> Result<Seen, Failure> {
     let port = open(config, store)?;
     Ok(Seen {
         catalog: port.catalog()?,
+        name: port.config().name.clone(),
         runs: port.state().runs()?,
     })
 }
@@ -133,8 +136,8 @@ fn carry_out(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Option<Outcome> {
-    let done = open(config, store).and_then(|port| match task {
-        Task::BackUp { job } => back_up(&port, job, now, cancel, listener),
+    let done = open(config, store).and_then(|mut port| match task {
+        Task::BackUp { job } => back_up(&mut port, job, now, cancel, listener),
         Task::Prune => prune_all(&port, now, listener).map(Some),
         Task::CleanUp => clean_up(&port, now, listener).map(|()| None),
     });
@@ -160,18 +163,19 @@ fn carry_out(
 }
 
 fn back_up(
-    port: &Port,
+    port: &mut Port,
     job: &str,
     now: DateTime<Utc>,
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Option<Outcome>, Failure> {
+    let seen = sources::survey(port.config())?;
+    port.note(&seen)?;
     let config = port.config();
     let Some(job) = config.jobs.iter().find(|j| j.name.as_str() == job) else {
         info!(job, "the job is gone from the configuration");
         return Ok(None);
     };
-    let seen = sources::survey(config)?;
     let wish = job::Wish {
         kind: BackupType::Scheduled,
         only: &[],

@@ -33,7 +33,7 @@ pub struct Coverage {
     /// Raw files of a database that is dumped.
     pub left_to_dumps: Vec<LeftToDump>,
     pub uncovered: Vec<Left>,
-    /// What would be a source, were its labels understood.
+    /// What would be a source, were its labels understood, or its service to be seen.
     pub failing: Vec<Failing>,
     pub mistakes: Vec<LabelMistake>,
     /// What is saved, but perhaps not as one would wish.
@@ -152,4 +152,7 @@ pub struct Failing {
     pub source: String,
     pub kind: String,
     pub reason: String,
+    pub hint: String,
+    /// For machines.
+    pub code: &'static str,
 }

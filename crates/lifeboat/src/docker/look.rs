@@ -36,6 +36,8 @@ pub struct Seen {
     pub services: Vec<Service>,
     /// Of the projects, and whatever the services have mounted.
     pub volumes: Vec<Volume>,
+    /// Services of our own project that may not be looked at.
+    pub unseen: Vec<(Address, DockerError)>,
     pub remarks: Vec<Remark>,
 }
 
@@ -193,10 +195,18 @@ impl Looker<'_> {
                 Ok(container) => found.entry(address).or_default().push(container),
                 // Removed since the list was made.
                 Err(error) if error.trouble == Trouble::NotFound => {}
-                Err(error) if error.trouble == Trouble::Denied => self.seen.remarks.push(Remark {
-                    what: format!("{}: refused, so service {address} is not saved", error.call),
-                    hint: error.hint(),
-                }),
+                Err(error) if error.trouble == Trouble::Denied && address.foreign => {
+                    self.seen.remarks.push(Remark {
+                        what: format!("{}: refused, so service {address} is not saved", error.call),
+                        hint: error.hint(),
+                    });
+                }
+                Err(error) if error.trouble == Trouble::Denied => {
+                    // Replicas say the same of each other.
+                    if self.seen.unseen.iter().all(|(told, _)| *told != address) {
+                        self.seen.unseen.push((address, error));
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -131,6 +131,11 @@ fn off(why: &str, hint: &str) -> Discovery {
 
 /// One more job for each service that has a schedule of its own, for its sources alone.
 pub fn jobs_of_labels(config: &Config, found: &Found) -> (Vec<JobConfig>, Vec<Remark>) {
+    // Those of labels are found anew.
+    let taken = |name: &Name, jobs: &[JobConfig]| {
+        let given = config.jobs.iter().filter(|job| !job.of_label);
+        given.chain(jobs).any(|job| job.name == *name)
+    };
     let mut jobs: Vec<JobConfig> = Vec::new();
     let mut remarks = Vec::new();
     let Some(first) = config.jobs.first() else {
@@ -154,7 +159,7 @@ pub fn jobs_of_labels(config: &Config, found: &Found) -> (Vec<JobConfig>, Vec<Re
         };
         match names {
             _ if sources.is_empty() => remark("it has no source".to_owned(), "take the label away"),
-            (Ok(name), _) if config.jobs.iter().chain(&jobs).any(|job| job.name == name) => {
+            (Ok(name), _) if taken(&name, &jobs) => {
                 remark(
                     format!("there is a job {name} already"),
                     "give that job another name",
@@ -169,6 +174,7 @@ pub fn jobs_of_labels(config: &Config, found: &Found) -> (Vec<JobConfig>, Vec<Re
                     ..Selection::default()
                 },
                 keep: first.keep.clone(),
+                of_label: true,
             }),
             _ => remark(
                 format!("{word} cannot be the name of a job"),

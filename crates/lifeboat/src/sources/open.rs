@@ -84,9 +84,6 @@ pub fn open(opening: &Opening<'_>) -> Result<Vec<Opened>, Failure> {
     Ok(opened)
 }
 
-/// The label of a source that fails for it, in `missed`.
-const LABEL: &str = "label";
-
 impl Opening<'_> {
     fn wants(&self, whole: &str, name: &str) -> bool {
         let asked =
@@ -101,7 +98,7 @@ impl Opening<'_> {
                     &broken.source,
                     &broken.kind,
                     broken.reason.clone(),
-                    LABEL,
+                    broken.code,
                 ));
             }
         }

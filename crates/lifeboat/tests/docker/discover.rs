@@ -319,6 +319,36 @@ fn a_refused_engine_costs_its_own_sources_and_no_others() {
 }
 
 #[test]
+fn a_service_that_may_not_be_looked_at_is_a_source_that_is_missed() {
+    let Some(project) = project(&[BUSYBOX]) else {
+        return;
+    };
+    project.start("app", &[], &[&[BUSYBOX], &IDLE[..]].concat());
+    let looks = |call: &str| call.ends_with("/json") && call != "GET /containers/json";
+    let filter = Filter::new(looks);
+    let places = Places::new();
+    let run = places.run(&["backup"], &host(&filter.place()), &project.name);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let manifest = places.manifest();
+    assert_eq!(manifest["status"], "partial");
+    let missed = &manifest["missed"][0];
+    assert_eq!(
+        (&missed["source"], &missed["code"]),
+        (&Value::from("app"), &Value::from("docker_denied"))
+    );
+    let doctor = places.run(&["doctor"], &host(&filter.place()), &project.name);
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("source app cannot be saved"), "{said}");
+    assert!(said.contains("allow GET /containers/"), "{said}");
+
+    // Of what was never ours it is only said.
+    let all = look(&filter.engine(), &Scope::All, &[], Some("another")).unwrap();
+    assert!(all.unseen.is_empty());
+    let told = format!("so service {}.app is not saved", project.name);
+    assert!(all.remarks.iter().any(|remark| remark.what.contains(&told)));
+}
+
+#[test]
 fn what_labels_say_happens_and_a_mistake_in_them_fails_loudly() {
     let Some(project) = project(&[BUSYBOX]) else {
         return;

@@ -11,6 +11,7 @@ mod image;
 mod project;
 mod proxy;
 mod second;
+mod sidecar;
 mod stub;
 mod volume;
 mod volume_speed;

@@ -290,8 +290,8 @@ fn every_call_that_a_backup_needs_is_named_when_it_is_refused() {
     let call = format!("GET /containers/{id}/json");
     denied(filter.engine().running(&address), &call);
     let seen = look(&filter.engine(), &Scope::Project, &[], Some(name)).unwrap();
-    let told = |r: &lifeboat::docker::look::Remark| r.what.starts_with(&call);
-    assert!(seen.remarks.iter().any(told), "{:?}", seen.remarks);
+    let (unseen, error) = &seen.unseen[0];
+    assert_eq!((unseen, error.call.to_string()), (&address, call));
 
     names(
         &run(&without("POST", "/exec").engine()),

@@ -11,7 +11,8 @@ pub(in crate::config) static NAME: Setting = Setting {
     default: Follows("the Compose project, else `backup`"),
     example: "shop",
     doc: "First part of every file name, and what keeps two projects apart in one folder. Letters, \
-          digits, `-` and `_`.",
+          digits, `-` and `_`. Where nobody sets it the engine is asked for the Compose project; a store \
+          keeps the name that its backups have.",
     also: &["filename", "prefix", "project", "project_name"],
     ..PLAIN
 };

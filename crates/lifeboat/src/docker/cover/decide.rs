@@ -1,20 +1,23 @@
 //! Service by service, volume by volume, folder by folder: one side or the other.
 
 mod binds;
+mod place;
 mod volumes;
 
 use super::{
     super::{
-        Address, Container, Mount, MountKind,
-        kind::{Evidence, holds_raw_files, is_within, recognise},
+        Address, MountKind,
+        kind::{Evidence, holds_raw_files, recognise},
         labels::{self, HoldMode, KindLabel, LabelMistake, Settings},
-        look::{Remark, Seen, Service, Shape},
+        look::{Remark, Seen, Service},
     },
     CommandSource, Coverage, Failing, FolderUse, Left, LeftToDump, Server, VolumeSource,
     names::Names,
     places::plain,
 };
 use chrono_tz::Tz;
+use lifeboat_run::source::Fault;
+use place::{Place, User, same_place};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -22,6 +25,9 @@ use std::{
 
 /// A program's output that nobody gave a name.
 const EXTENSION: &str = "out";
+
+/// Why a source fails whose label is not understood, for machines.
+const LABEL: &str = "label";
 
 /// What the configuration says, and what lies below the sources' folder.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +61,8 @@ pub fn decide(seen: &Seen, given: Given<'_>) -> Coverage {
     decision.volumes();
     decision.binds();
     decision.silent_mistakes();
+    decision.unseen();
+    decision.needless_holds();
     let coverage = &mut decision.coverage;
     coverage.uncovered.sort_by(|a, b| a.what.cmp(&b.what));
     decision.coverage
@@ -78,17 +86,6 @@ struct RawFiles<'a> {
     kind: super::DatabaseKind,
     /// `None`: nothing dumps it.
     dump: Option<String>,
-}
-
-/// A volume or a folder of the host, with everybody who has it mounted.
-struct Place<'a> {
-    users: Vec<User<'a>>,
-}
-
-struct User<'a> {
-    service: &'a Service,
-    container: &'a Container,
-    mount: &'a Mount,
 }
 
 impl<'a> Decision<'a> {
@@ -309,12 +306,46 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// What cannot be looked at is perhaps the database.
+    fn unseen(&mut self) {
+        for (address, error) in &self.seen.unseen {
+            let source = self.names.other(&address.to_string(), "service");
+            self.coverage.failing.push(Failing {
+                source,
+                kind: "service".to_owned(),
+                reason: format!("service {address}: {error}"),
+                hint: error.hint(),
+                code: Fault::DockerDenied.as_str(),
+            });
+        }
+    }
+
+    /// A server is dumped while it runs, and nobody stops it for that.
+    fn needless_holds(&mut self) {
+        let coverage = &mut self.coverage;
+        for server in &coverage.servers {
+            if server.settings.hold != HoldMode::None {
+                coverage.remarks.push(Remark {
+                    what: format!(
+                        "lifeboat.hold of service {} has no effect: its database is dumped while it runs",
+                        server.address
+                    ),
+                    hint: "take the label away; lifeboat.pre and lifeboat.post run before and after the dump"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+
     fn fail(&mut self, source: String, kind: &str, reason: String, address: &Address) {
         self.told.insert(address.clone());
         self.coverage.failing.push(Failing {
             source,
             kind: kind.to_owned(),
             reason: format!("service {address}: {reason}"),
+            hint: "correct the label, and recreate the container (`docker compose up -d`)"
+                .to_owned(),
+            code: LABEL,
         });
     }
 
@@ -339,23 +370,6 @@ impl<'a> Decision<'a> {
         modes.max().unwrap_or_default()
     }
 
-    fn users_of(&self, is_it: impl Fn(&Mount) -> bool) -> Place<'a> {
-        let services = self.seen.services.iter();
-        let mounts = services.flat_map(|service| {
-            service.containers().flat_map(move |container| {
-                let mounts = container.mounts.iter();
-                mounts.map(move |mount| User {
-                    service,
-                    container,
-                    mount,
-                })
-            })
-        });
-        Place {
-            users: mounts.filter(|user| is_it(user.mount)).collect(),
-        }
-    }
-
     /// The server whose raw files the user has there.
     fn raw_of(&self, user: &User<'_>) -> Option<&RawFiles<'a>> {
         self.raw.iter().find(|raw| {
@@ -373,54 +387,9 @@ impl<'a> Decision<'a> {
     fn dump_of(&self, user: &User<'_>) -> Option<String> {
         self.raw_of(user)?.dump.clone()
     }
-
-    /// Is it mounted into the sidecar, as a source or as its store? Or is it the store of another one?
-    fn is_at_hand(&self, is_it: impl Fn(&Mount) -> bool) -> bool {
-        if self.seen.kin.iter().any(&is_it) {
-            return true;
-        }
-        let own = self.seen.own.iter().flat_map(|own| &own.mounts);
-        let (sources, backups) = (
-            self.given.sources_dir.to_string_lossy(),
-            self.given.backup_dir.to_string_lossy(),
-        );
-        own.filter(|mount| {
-            is_within(plain(&mount.destination), &sources)
-                || is_within(plain(&mount.destination), &backups)
-                || is_within(&backups, plain(&mount.destination))
-        })
-        .any(is_it)
-    }
 }
 
 const SWITCHED_OFF: &str = "switched off by its label lifeboat.enable";
-
-impl Place<'_> {
-    /// Each once.
-    fn addresses(&self) -> Vec<Address> {
-        let addresses = self.users.iter().map(|user| user.service.address.clone());
-        let sorted: BTreeSet<Address> = addresses.collect();
-        sorted.into_iter().collect()
-    }
-
-    fn container(&self) -> Option<&str> {
-        self.users.first().map(|user| user.container.name.as_str())
-    }
-
-    /// With who uses it.
-    fn told(&self, what: &str) -> String {
-        let users: Vec<String> = self.addresses().iter().map(Address::to_string).collect();
-        match users.is_empty() {
-            true => what.to_owned(),
-            false => format!("{what} ({})", users.join(", ")),
-        }
-    }
-
-    fn shape(&self) -> Option<Shape> {
-        let mut users = self.users.iter();
-        users.find_map(|user| user.service.shapes.get(&user.mount.destination).copied())
-    }
-}
 
 /// Labels that only mean something for a server, on what is none.
 fn without_effect(service: &Service, settings: &Settings) -> Vec<LabelMistake> {
@@ -448,12 +417,4 @@ fn without_effect(service: &Service, settings: &Settings) -> Vec<LabelMistake> {
 
 fn settings_are_command(coverage: &Coverage, raw: &RawFiles<'_>) -> bool {
     coverage.settings[&raw.service.address].kind == Some(KindLabel::Command)
-}
-
-fn same_place(a: &Mount, b: &Mount) -> bool {
-    match (&a.kind, &b.kind) {
-        (MountKind::Volume { name: a, .. }, MountKind::Volume { name: b, .. }) => a == b,
-        (MountKind::Bind, MountKind::Bind) => is_within(plain(&b.source), plain(&a.source)),
-        _ => false,
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Container, Mount, MountKind, State, Volume,
+        Call, Container, DockerError, Mount, MountKind, State, Trouble, Volume,
         look::{Seen, Service, Shape},
         own::Own,
     },
@@ -141,6 +141,7 @@ fn project(
             project: Some("shop".to_owned()),
             services,
             volumes: volumes.into_iter().collect(),
+            unseen: Vec::new(),
             remarks: Vec::new(),
         },
         folders: Vec::new(),
@@ -255,6 +256,39 @@ fn users(users: &[Address], hold: HoldMode) -> String {
 fn expect(project: &Project, lines: &[&str]) {
     let told = project.decide().told();
     assert_eq!(told, lines.join("\n"), "\n{told}");
+}
+
+#[test]
+fn what_may_not_be_looked_at_fails_and_a_hold_for_a_dump_alone_is_told() {
+    let mut shop = project(
+        [
+            service("db", "postgres:17")
+                .label("hold", "stop")
+                .volume("shop_db", "/var/lib/postgresql/data"),
+            service("app", "acme/app")
+                .label("hold", "stop")
+                .volume("shop_uploads", "/uploads"),
+        ],
+        ["db", "uploads"].map(volume),
+    );
+    let refused = DockerError::new(Call::get("/containers/4f/json"), Trouble::Denied, "");
+    shop.seen
+        .unseen
+        .push((Address::own("shop", "crm"), refused));
+    let coverage = shop.decide();
+    let [failing] = &coverage.failing[..] else {
+        panic!("{:?}", coverage.failing)
+    };
+    assert_eq!(
+        (failing.source.as_str(), failing.code),
+        ("crm", "docker_denied")
+    );
+    assert!(failing.reason.contains("GET /containers/4f/json: refused"));
+    let told: Vec<&str> = coverage.remarks.iter().map(|r| r.what.as_str()).collect();
+    assert_eq!(
+        told,
+        ["lifeboat.hold of service db has no effect: its database is dumped while it runs"]
+    );
 }
 
 #[test]
