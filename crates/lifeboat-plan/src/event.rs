@@ -68,6 +68,20 @@ pub enum RunEvent {
     Verified {
         file: String,
     },
+    /// What was restored stands where the live one stood.
+    Replaced {
+        what: String,
+    },
+    /// A restore in place that was killed was finished, or taken back.
+    Settled {
+        id: BackupId,
+        finished: bool,
+    },
+    /// It could be neither: somebody has to look.
+    Unsettled {
+        id: BackupId,
+        reason: String,
+    },
     Committed {
         id: BackupId,
         status: Status,

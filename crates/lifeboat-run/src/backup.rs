@@ -37,7 +37,7 @@ use lifeboat_plan::{
     event::{Outcome, RunEvent},
     manifest,
 };
-use lifeboat_store::{Error, ErrorKind, Store};
+use lifeboat_store::{Error, ErrorKind, Store, lock::RunLock};
 use std::time::{Duration, Instant};
 
 /// What to back up, and what becomes of it.
@@ -135,6 +135,19 @@ pub fn back_up(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Report, BackupError> {
+    let lock = harbour.state.lock("backup", now)?;
+    back_up_holding(&lock, order, harbour, now, cancel, listener)
+}
+
+/// The same, for whoever holds the run lock already.
+pub(crate) fn back_up_holding(
+    _lock: &RunLock,
+    order: &Order<'_>,
+    harbour: Harbour<'_>,
+    now: DateTime<Utc>,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Report, BackupError> {
     let begun = Instant::now();
     let Harbour { store, state, .. } = harbour;
     let sources = order.batches.iter().map(|batch| batch.sources.len()).sum();
@@ -142,8 +155,7 @@ pub fn back_up(
         return Err(BackupError::NoSources);
     }
 
-    let _lock = state.lock("backup", now)?;
-    let mut remarks = quiesce::put_right(state, order.undo, listener);
+    let mut remarks = quiesce::put_right(state, store, order.undo, listener);
     // An old file that cannot be removed is no reason to make no backup.
     if let Err(error) = leftovers::recover(store, state, now, listener) {
         remarks.push(format!(

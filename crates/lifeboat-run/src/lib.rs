@@ -12,6 +12,7 @@ pub mod backup;
 
 pub mod quiesce;
 pub mod source;
+pub mod target;
 
 pub mod seal;
 

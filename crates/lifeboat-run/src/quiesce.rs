@@ -6,9 +6,11 @@
 //!
 //! [`State::begin_hold`]: crate::state::State::begin_hold
 
-use crate::{Cancel, Listener, state::State};
+use crate::{Cancel, Listener, restore::live, state::State, target::Target};
 use lifeboat_plan::{HoldKind, event::RunEvent};
+use lifeboat_store::Store;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{fmt, time::Duration};
 
 /// Can make the users of a group of sources hold still.
@@ -29,6 +31,10 @@ pub trait Hold: Send {
     /// Puts everything back exactly as it was, and waits until it is well again unless `cancel` says that
     /// there is no time for that.
     fn release(self: Box<Self>, cancel: &Cancel) -> Released;
+
+    /// Stays held, and written down: what they would go on with is not whole. The next start that settles
+    /// that lets them go.
+    fn leave(self: Box<Self>);
 }
 
 /// For how long somebody was held.
@@ -70,22 +76,40 @@ pub trait Undo: Send + Sync + fmt::Debug {
     /// Lets go whoever is still held.
     fn undo(&self, held: &OpenHold) -> Result<(), String>;
 
+    /// What was being restored, anew from [`Target::spec`].
+    fn target(&self, spec: &Value) -> Result<Box<dyn Target>, String> {
+        Err(format!("nobody here knows what {spec} is"))
+    }
+
     /// Removes what the run had made for itself elsewhere; says what.
     fn clear_away(&self) -> Result<Vec<String>, String> {
         Ok(Vec::new())
     }
 }
 
-/// Undoes every hold that is written down, then clears away the rest. The caller holds the run lock. What
-/// cannot be undone stays written down; the remarks say so.
-pub fn put_right(state: &State, undo: Option<&dyn Undo>, listener: &dyn Listener) -> Vec<String> {
-    let open = match state.open_holds() {
+/// Settles every restore that is written down, undoes every hold, then clears away the rest. The caller holds
+/// the run lock. What cannot be undone stays written down; the remarks say so.
+pub fn put_right(
+    state: &State,
+    store: &dyn Store,
+    undo: Option<&dyn Undo>,
+    listener: &dyn Listener,
+) -> Vec<String> {
+    let mut remarks = live::settle(state, store, undo, listener);
+    let open = state.open_holds().and_then(|holds| {
+        let restores = state.open_restores()?;
+        Ok((holds, restores.iter().any(|r| !r.is_harmless())))
+    });
+    let (open, half) = match open {
         Ok(open) => open,
-        Err(error) => return vec![format!("what is held could not be read: {error}")],
+        Err(error) => {
+            remarks.push(format!("what is held could not be read: {error}"));
+            return remarks;
+        }
     };
-    let mut remarks = Vec::new();
     for held in open {
         let undone = match undo {
+            _ if half => Err("what it would go on with is only half restored".to_owned()),
             Some(undo) => undo.undo(&held),
             None => Err("nobody is there who could".to_owned()),
         };

@@ -1,4 +1,4 @@
-//! The way back to a folder: plan first, prove while unpacking, appear all at once.
+//! The way back: to a folder here, in place in [`live`]. Plan first, prove while unpacking, appear all at once.
 //!
 //! Everything is unpacked into a private folder beside the target and takes the target's name only when the
 //! last byte of the last archive was found right. A restore that fails or is killed leaves the target as it
@@ -8,15 +8,22 @@ mod decide;
 
 mod carry_out;
 
+pub mod audit;
+pub mod live;
+
 pub use carry_out::carry_out;
+use decide::chosen;
 pub use decide::plan;
 
 use crate::{
     Cancelled,
+    backup::BackupError,
+    quiesce::HoldError,
+    target::TargetError,
     unseal::{self, BadPattern, PublishError, UnsealError},
 };
 use chrono::{DateTime, Utc};
-use lifeboat_plan::{Archive, BackupId};
+use lifeboat_plan::{Archive, BackupId, Missed};
 use lifeboat_store::Error;
 use serde::Serialize;
 use std::{
@@ -111,7 +118,29 @@ pub enum RestoreError {
     #[error(transparent)]
     Publish(#[from] PublishError),
     #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("who uses it cannot be made to hold still: {0}")]
+    Hold(HoldError),
+    /// Exit code 14: no safety backup, no restore.
+    #[error("what would be replaced cannot be saved first: {0}")]
+    Safety(BackupError),
+    #[error(
+        "what would be replaced cannot be saved first: {id} lacks {}",
+        names(missed)
+    )]
+    SafetyPartial { id: BackupId, missed: Vec<Missed> },
+    /// Neither the old state nor the new one; whoever was held stays held.
+    #[error("{why}; and it cannot be taken back: {failed}")]
+    Half { why: String, failed: String },
+    #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+fn names(missed: &[Missed]) -> String {
+    let each = missed
+        .iter()
+        .map(|m| format!("{} ({})", m.source, m.reason));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Where an archive's content goes, below the target: a folder for files, a file for a dump.

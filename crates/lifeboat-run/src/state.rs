@@ -3,7 +3,7 @@
 //! None of it is needed to restore. A lost state folder costs the memory of runs, never a backup.
 //! Every file here is written whole, made durable and then renamed into place.
 
-use crate::{layout, quiesce::OpenHold};
+use crate::{layout, quiesce::OpenHold, restore::live::OpenRestore};
 use chrono::{DateTime, SecondsFormat, Utc};
 use lifeboat_plan::{BackupId, Name, event::Outcome};
 use lifeboat_store::{
@@ -17,6 +17,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 const JOURNAL: &str = ".lifeboat/journal/";
 /// Who is held still, one document each.
 const HOLDS: &str = ".lifeboat/holds/";
+/// Restores in place that are not settled.
+const RESTORES: &str = ".lifeboat/restores/";
 const RUNS: &str = ".lifeboat/runs.json";
 /// What backups are called here where nobody says it.
 const NAME: &str = ".lifeboat/name.json";
@@ -166,6 +168,34 @@ impl State {
         Ok(held)
     }
 
+    /// On disk before anything is held or touched, and again with every phase.
+    pub fn begin_restore(&self, restore: &OpenRestore) -> Result<(), Error> {
+        self.write(&open_restore(restore), restore)
+    }
+
+    pub fn end_restore(&self, restore: &OpenRestore) -> Result<(), Error> {
+        self.local.delete(&key(&open_restore(restore))?)
+    }
+
+    /// Of a restore that was killed, when nobody holds the lock.
+    pub fn open_restores(&self) -> Result<Vec<OpenRestore>, Error> {
+        let mut open = Vec::new();
+        for entry in self.local.list(RESTORES)? {
+            // Unlike a hold it cannot be passed over: it stands for something half done.
+            let bytes = lifeboat_store::get(&self.local, &entry.key, DOCUMENT_BYTES_MAX)?;
+            let restore = serde_json::from_slice(&bytes).map_err(|error| {
+                Error::new(
+                    ErrorKind::Corrupt,
+                    "read",
+                    entry.key.as_str(),
+                    error.to_string(),
+                )
+            })?;
+            open.push(restore);
+        }
+        Ok(open)
+    }
+
     pub fn runs(&self) -> Result<Runs, Error> {
         Ok(self.read(RUNS)?.unwrap_or_default())
     }
@@ -253,6 +283,10 @@ fn journal(id: &BackupId) -> String {
 
 fn hold(held: &OpenHold) -> String {
     format!("{HOLDS}{}.json", held.container)
+}
+
+fn open_restore(restore: &OpenRestore) -> String {
+    format!("{RESTORES}{}.json", restore.beside)
 }
 
 fn key(name: &str) -> Result<Key, Error> {

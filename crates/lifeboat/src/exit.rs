@@ -10,6 +10,7 @@ use lifeboat_run::{
     prune::PruneError,
     restore::RestoreError,
     seal::SealError,
+    target::TargetError,
     unseal::{PublishError, UnsealError},
     verify::VerifyError,
 };
@@ -297,8 +298,41 @@ impl From<RestoreError> for Failure {
             RestoreError::Refused(_) => Failure::new(
                 Code::Refused,
                 what,
-                "nothing was touched; give --to a new folder with room enough",
+                "nothing was touched; correct that, or restore into a new folder with --to DIR",
             ),
+            RestoreError::Hold(_) => Failure::new(
+                Code::Refused,
+                what,
+                "nothing was replaced; `lifeboat doctor` tries the rights that it takes",
+            ),
+            RestoreError::Safety(_) | RestoreError::SafetyPartial { .. } => Failure::new(
+                Code::Refused,
+                what,
+                "nothing was touched; correct that, or give --no-safety to go on without",
+            ),
+            RestoreError::Half { .. } => Failure::new(
+                Code::Failed,
+                what,
+                "who uses it stays stopped; correct the reason, and the next run of Lifeboat finishes it or takes it back",
+            ),
+            RestoreError::Target(error) => {
+                let (code, hint) = match error {
+                    TargetError::Cancelled(cancelled) => return cancelled.into(),
+                    TargetError::Refused(_) => (
+                        Code::Refused,
+                        "nothing was touched; correct that, or restore into a new folder with --to DIR",
+                    ),
+                    TargetError::Disproved { .. } => (
+                        Code::Integrity,
+                        "what is live is as it was; restore an older backup, and look into this one with --to DIR",
+                    ),
+                    TargetError::Failed { .. } | TargetError::Reading { .. } => (
+                        Code::Failed,
+                        "what is live is as it was; correct that and restore again",
+                    ),
+                };
+                Failure::new(code, what, hint)
+            }
             RestoreError::NoSuchSource { .. } => {
                 Failure::new(Code::NotFound, what, "give --source one of these")
             }

@@ -38,6 +38,8 @@ pub struct Wish<'a> {
     pub only: &'a [String],
     /// All that could be saved.
     pub seen: &'a Seen,
+    /// Retention leaves it alone until then.
+    pub keep_until: Option<DateTime<Utc>>,
 }
 
 pub fn back_up(
@@ -49,10 +51,29 @@ pub fn back_up(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Report> {
+    let deadline = Deadline::start(config.wake.run_time_max, cancel);
+    with_order(config, job, wish, harbour, cancel, listener, |order| {
+        let made = backup::back_up(order, harbour, now, cancel, listener);
+        made.map_err(|error| match deadline.has_passed() {
+            Some(limit) => too_long(job, limit),
+            None => error.into(),
+        })
+    })
+}
+
+/// Everything that a backup needs, opened, for whoever makes it.
+pub fn with_order<T>(
+    config: &Config,
+    job: &JobConfig,
+    wish: &Wish<'_>,
+    harbour: Harbour<'_>,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+    then: impl FnOnce(&Order<'_>) -> Result<T>,
+) -> Result<T> {
     let catalog = Catalog::read(harbour)?;
     let last = newest(&catalog, &job.backups);
     let scratch = sources::scratch(harbour.state)?;
-    let deadline = Deadline::start(config.wake.run_time_max, cancel);
     let found = wish.seen.discovery.found();
     let mut opened = sources::open(&Opening {
         config,
@@ -96,18 +117,14 @@ pub fn back_up(
         verify: config.near.verify_after_backup,
         zone: config.wake.zone,
         host: &host(),
-        keep_until: None,
+        keep_until: wish.keep_until,
         retry: config.capture.retry_pause,
         keep: &rules.keep,
         compose: compose.as_ref(),
         prune: (config.wake.prune == PruneWhen::AfterBackup && wish.only.is_empty())
             .then_some(&rules),
     };
-    let made = backup::back_up(&order, harbour, now, cancel, listener);
-    made.map_err(|error| match deadline.has_passed() {
-        Some(limit) => too_long(job, limit),
-        None => error.into(),
-    })
+    then(&order)
 }
 
 /// Whoever can put right what a killed run left behind at the engine.

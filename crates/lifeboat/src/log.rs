@@ -126,6 +126,21 @@ impl Listener for Narrator {
                 "is NOT as it was before: start it by hand (docker compose up -d); the next run tries again"
             ),
             RunEvent::Verified { file } => info!(file, "read back and found right"),
+            RunEvent::Replaced { what } => info!(what, "replaced by what was restored"),
+            RunEvent::Settled { id, finished: true } => warn!(
+                %id, "a restore of this backup was killed while it put things in place; it is finished now"
+            ),
+            RunEvent::Settled {
+                id,
+                finished: false,
+            } => warn!(
+                %id, "a restore of this backup was killed; everything is as it was before it"
+            ),
+            RunEvent::Unsettled { id, reason } => error!(
+                %id,
+                reason,
+                "a restore of this backup was killed, and is neither finished nor taken back: who uses it stays stopped; correct the reason, the next start tries again"
+            ),
             RunEvent::Committed {
                 id,
                 status: Status::Completed,

@@ -1,6 +1,6 @@
 //! A restore is done: unpacked beside the target, published in one step, written down.
 
-use super::{RestoreError, RestorePlan, Restored, place_of};
+use super::{RestoreError, RestorePlan, Restored, audit, place_of};
 use crate::{
     Cancel, Listener,
     backup::Harbour,
@@ -11,7 +11,6 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use lifeboat_plan::{Archive, event::RunEvent};
-use lifeboat_store::{Error, Key, Store};
 use std::{fs, io, path::Path, time::Instant};
 
 /// Does what `plan` says, or nothing.
@@ -79,7 +78,7 @@ pub fn carry_out(
         host: host.to_owned(),
         remarks: done.remarks,
     };
-    if let Err(error) = write_audit(&restored, harbour.store, now) {
+    if let Err(error) = audit::write(&restored, harbour.store, now) {
         restored
             .remarks
             .push(format!("no audit record was written: {error}"));
@@ -167,28 +166,4 @@ impl Tally {
             ));
         }
     }
-}
-
-/// `restore_logs/2025/12/restore_20251227_201500.json`: survives what it restored.
-fn write_audit(restored: &Restored, store: &dyn Store, now: DateTime<Utc>) -> Result<(), Error> {
-    let other =
-        |e: String| Error::new(lifeboat_store::ErrorKind::Other, "write", "restore_logs", e);
-    let bytes = serde_json::to_vec_pretty(restored).map_err(|e| other(e.to_string()))?;
-    for counter in 1..100 {
-        let suffix = if counter > 1 {
-            format!("_{counter}")
-        } else {
-            String::new()
-        };
-        let name = format!(
-            "{}{suffix}.json",
-            now.format("restore_logs/%Y/%m/restore_%Y%m%d_%H%M%S")
-        );
-        let key = Key::new(name).map_err(|e| other(e.to_string()))?;
-        match lifeboat_store::put(store, &key, &bytes) {
-            Err(e) if e.kind() == lifeboat_store::ErrorKind::Exists => continue,
-            done => return done.map(|_| ()),
-        }
-    }
-    Err(other("a hundred restores in one second".to_owned()))
 }

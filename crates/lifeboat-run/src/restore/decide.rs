@@ -15,53 +15,11 @@ use std::{ffi::OsString, fs, io, path::Path};
 pub fn plan(item: &Item, wish: Wish) -> Result<RestorePlan, RestoreError> {
     let manifest = &item.manifest;
     let id = &manifest.id;
-    let mut remarks = may_be_trusted(item, wish.force)?;
-
-    for name in &wish.sources {
-        if !manifest.archives.iter().any(|a| a.source == *name) {
-            let has = manifest.archives.iter().map(|a| a.source.clone()).collect();
-            return Err(RestoreError::NoSuchSource {
-                id: id.clone(),
-                source_name: name.clone(),
-                has,
-            });
-        }
-    }
+    let (archives, remarks) = chosen(item, &wish)?;
     let paths = match &wish.paths[..] {
         [] => unseal::Paths::all(),
         patterns => unseal::Paths::matching(patterns)?,
     };
-    let archives: Vec<Archive> = manifest
-        .archives
-        .iter()
-        .filter(|a| wish.sources.is_empty() || wish.sources.contains(&a.source))
-        .cloned()
-        .collect();
-    // Also names that can be no name: those are in no store either.
-    if let Some(gone) = archives.iter().find(|a| item.missing.contains(&a.file)) {
-        return Err(UnsealError::Damaged {
-            file: gone.file.clone(),
-            reason: "it is missing in the store, or cut short".to_owned(),
-        }
-        .into());
-    }
-    for archive in &archives {
-        if archive.warnings_total > 0 {
-            remarks.push(format!(
-                "{}: {} remark(s) when it was made, first: {}",
-                archive.source,
-                archive.warnings_total,
-                archive.warnings.first().map_or("", String::as_str)
-            ));
-        }
-    }
-    remarks.extend(
-        manifest
-            .missed
-            .iter()
-            .map(|m| format!("{} is not in this backup: {}", m.source, m.reason)),
-    );
-
     empty_or_absent(&wish.target)?;
     let free = free_space(&wish.target)?;
     let needs = manifest::sum(archives.iter().map(|a| a.plain_size));
@@ -94,6 +52,58 @@ pub fn plan(item: &Item, wish: Wish) -> Result<RestorePlan, RestoreError> {
         paths,
         archives,
     })
+}
+
+/// The archives that are meant, and what a person should know of them.
+pub(super) fn chosen(
+    item: &Item,
+    wish: &Wish,
+) -> Result<(Vec<Archive>, Vec<String>), RestoreError> {
+    let manifest = &item.manifest;
+    let id = &manifest.id;
+    let mut remarks = may_be_trusted(item, wish.force)?;
+
+    for name in &wish.sources {
+        if !manifest.archives.iter().any(|a| a.source == *name) {
+            let has = manifest.archives.iter().map(|a| a.source.clone()).collect();
+            return Err(RestoreError::NoSuchSource {
+                id: id.clone(),
+                source_name: name.clone(),
+                has,
+            });
+        }
+    }
+    let archives: Vec<Archive> = manifest
+        .archives
+        .iter()
+        .filter(|a| wish.sources.is_empty() || wish.sources.contains(&a.source))
+        .cloned()
+        .collect();
+    // Also names that can be no name: those are in no store either.
+    if let Some(gone) = archives.iter().find(|a| item.missing.contains(&a.file)) {
+        return Err(UnsealError::Damaged {
+            file: gone.file.clone(),
+            reason: "it is missing in the store, or cut short".to_owned(),
+        }
+        .into());
+    }
+    for archive in &archives {
+        if archive.warnings_total > 0 {
+            remarks.push(format!(
+                "{}: {} remark(s) when it was made, first: {}",
+                archive.source,
+                archive.warnings_total,
+                archive.warnings.first().map_or("", String::as_str)
+            ));
+        }
+    }
+    remarks.extend(
+        manifest
+            .missed
+            .iter()
+            .map(|m| format!("{} is not in this backup: {}", m.source, m.reason)),
+    );
+    Ok((archives, remarks))
 }
 
 /// Says why a backup should not be restored from, or what to know when it is nevertheless.

@@ -94,6 +94,10 @@ impl Hold for Stopped {
             trouble: self.will_not_start.then(|| "it will not start".to_owned()),
         }
     }
+
+    fn leave(self: Box<Self>) {
+        self.diary.note("left held");
+    }
 }
 
 /// A store in which nothing is whole before the application was let go.

@@ -156,8 +156,8 @@ pub struct Restore {
     /// With `latest`: the newest good one not after this time (2025-12-13, "2025-12-13 02:00")
     #[arg(long, value_name = "TIME")]
     pub at: Option<Moment>,
-    /// The folder to restore into: absent or empty
-    #[arg(long, value_name = "DIR")]
+    /// `live`: back where it came from; or a folder to restore into, absent or empty
+    #[arg(long, value_name = "live|DIR")]
     pub to: Option<String>,
     /// Only what matches, inside the source (`inv/*.txt`); may be given several times
     #[arg(long = "path", value_name = "GLOB")]
@@ -174,6 +174,9 @@ pub struct Restore {
     /// Also from a backup that is damaged, partial or not provably ours
     #[arg(long)]
     pub force: bool,
+    /// With `--to live`: do not save what is replaced
+    #[arg(long)]
+    pub no_safety: bool,
     /// Also make device nodes
     #[arg(long)]
     pub devices: bool,

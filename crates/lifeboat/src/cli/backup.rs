@@ -25,6 +25,7 @@ pub fn run(args: &args::Backup, loaded: Loaded, signals: &Signals, screen: &mut 
         kind: args.kind.into(),
         only: &args.sources,
         seen: &seen,
+        keep_until: None,
     };
     let cancel = signals.cancel();
     let mut reports = Vec::new();

@@ -212,6 +212,16 @@ fn line(event: &RunEvent) -> Option<String> {
             format!("✗ {service} is not as it was before: {reason}")
         }
         RunEvent::Verified { file } => format!("✓ {file} read back"),
+        RunEvent::Replaced { what } => format!("✓ {what} replaced"),
+        RunEvent::Settled { id, finished } => {
+            let how = if *finished { "finished" } else { "taken back" };
+            format!("! a restore of {id} was killed; it is {how} now")
+        }
+        RunEvent::Unsettled { id, reason } => {
+            format!(
+                "✗ a restore of {id} was killed, and is neither finished nor taken back: {reason}"
+            )
+        }
         RunEvent::Promoted { tier, .. } => format!("✓ kept as {tier} too"),
         RunEvent::Pruned { id, reason } => format!("- {id} dropped: {reason}"),
         RunEvent::PruneRefused { reason } => format!("! nothing was pruned: {reason}"),

@@ -1,4 +1,6 @@
-//! `lifeboat restore`: shows what would be done, asks, does it. Always into a new folder.
+//! `lifeboat restore`: shows what would be done, asks, does it. Into a new folder here, in place in [`live`].
+
+mod live;
 
 use super::{
     args, ask, listeners,
@@ -29,13 +31,21 @@ use std::path::{Path, PathBuf};
 
 pub fn run(args: &args::Restore, loaded: Loaded, signals: &Signals, screen: &mut Screen) -> Result {
     only_near(&args.from)?;
+    let in_place = args.to.as_deref() == Some("live");
     let wish = Wish {
         sources: args.sources.clone(),
         paths: args.paths.clone(),
-        target: target(args)?,
+        target: if in_place {
+            PathBuf::new()
+        } else {
+            target(args)?
+        },
         devices: args.devices,
         force: args.force,
     };
+    if in_place {
+        return live::run(wish, args, loaded, signals, screen);
+    }
     match file_meant(args) {
         Some(file) => from_file(&file, wish, args, &loaded, signals, screen),
         None => from_store(wish, args, loaded, signals, screen),
@@ -251,7 +261,6 @@ fn target(args: &args::Restore) -> Result<PathBuf> {
             "where to restore to is not said",
             "give --to DIR: a folder that is absent or empty",
         )),
-        Some("live") => Err(later("the live volumes")),
         Some(to) if to.starts_with("volume:") => Err(later("a volume")),
         Some(to) if to.starts_with("database:") => Err(later("a database")),
         Some("") => Err(Failure::usage("--to is empty", "give it a folder")),

@@ -180,6 +180,7 @@ fn back_up(
         kind: BackupType::Scheduled,
         only: &[],
         seen: &seen,
+        keep_until: None,
     };
     let report = job::back_up(config, job, &wish, port.harbour(), now, cancel, listener)?;
     Ok(Some(report.outcome()))
@@ -205,7 +206,7 @@ fn clean_up(port: &Port, now: DateTime<Utc>, listener: &dyn Listener) -> Result<
     let _lock = port.state().lock("clean-up", now)?;
     let harbour = port.harbour();
     let undo = undo.as_ref().map(|undo| undo as &dyn Undo);
-    for remark in quiesce::put_right(harbour.state, undo, listener) {
+    for remark in quiesce::put_right(harbour.state, harbour.store, undo, listener) {
         warn!("{remark}");
     }
     lifeboat_run::leftovers::recover(harbour.store, harbour.state, now, listener)?;

@@ -13,6 +13,7 @@ mod order;
 mod seats;
 mod undo;
 
+pub use order::needs;
 pub use seats::{Group, Seat, groups};
 pub use undo::Undoing;
 
@@ -245,6 +246,10 @@ impl Hold for Still {
 
     fn release(mut self: Box<Self>, cancel: &Cancel) -> Released {
         self.let_go(cancel)
+    }
+
+    fn leave(mut self: Box<Self>) {
+        self.over = true;
     }
 }
 

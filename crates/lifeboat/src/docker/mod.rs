@@ -16,6 +16,7 @@
 //!
 //! hold       services that hold still, and go on as they were
 //! volume     volumes that are not mounted here, read by a container of our own
+//! restore    where archives go back to
 //! ```
 //!
 //! Everything here blocks: a backup runs on threads of its own. The engine's client is async, and lives on
@@ -33,6 +34,7 @@ pub mod kind;
 pub mod labels;
 pub mod look;
 pub mod own;
+pub mod restore;
 mod service;
 pub mod volume;
 mod wire;

@@ -242,6 +242,7 @@ struct Scene {
     second: Second,
     engine: Engine,
     state: State,
+    local: Local,
     _dir: tempfile::TempDir,
 }
 
@@ -252,7 +253,8 @@ fn scene(live_restore: bool) -> Option<Scene> {
     Some(Scene {
         engine: second.engine(),
         second,
-        state: State::new(local, "shop".parse().unwrap()),
+        state: State::new(local.clone(), "shop".parse().unwrap()),
+        local,
         _dir: dir,
     })
 }
@@ -283,7 +285,7 @@ impl Scene {
             coverage: Coverage::default(),
             owner: "test".to_owned(),
         };
-        put_right(&self.state, Some(&undo), &())
+        put_right(&self.state, &self.local, Some(&undo), &())
     }
 
     fn state_of(&self, id: &str) -> Standing {

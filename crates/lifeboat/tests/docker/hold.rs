@@ -20,6 +20,7 @@ use lifeboat_store::Local;
 struct Scene {
     project: Project,
     state: State,
+    local: Local,
     _dir: tempfile::TempDir,
 }
 
@@ -29,7 +30,8 @@ fn scene() -> Option<Scene> {
     let local = Local::open_or_create(dir.path().join("backups")).unwrap();
     Some(Scene {
         project,
-        state: State::new(local, "shop".parse().unwrap()),
+        state: State::new(local.clone(), "shop".parse().unwrap()),
+        local,
         _dir: dir,
     })
 }
@@ -174,7 +176,7 @@ fn what_a_killed_run_held_is_let_go_by_the_next() {
         owner: "test".to_owned(),
     };
     assert_eq!(
-        put_right(&scene.state, Some(&undo), &()),
+        put_right(&scene.state, &scene.local, Some(&undo), &()),
         Vec::<String>::new()
     );
     assert_eq!(scene.state_of(&stopped), Standing::Running);

@@ -40,14 +40,19 @@ impl Part {
         self.container.label(SERVICE) == Some(service)
     }
 
-    /// `db:service_healthy:false,cache:service_started:true`
     fn needs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let label = self.container.label(DEPENDS_ON).unwrap_or_default();
-        label.split(',').filter_map(|need| {
-            let mut words = need.split(':');
-            Some((words.next()?, words.next().unwrap_or_default()))
-        })
+        needs(&self.container)
     }
+}
+
+/// The services that a container waits for, each with what it waits for:
+/// `db:service_healthy:false,cache:service_started:true`.
+pub fn needs(container: &Container) -> impl Iterator<Item = (&str, &str)> {
+    let label = container.label(DEPENDS_ON).unwrap_or_default();
+    label.split(',').filter_map(|need| {
+        let mut words = need.split(':');
+        Some((words.next()?, words.next().unwrap_or_default()))
+    })
 }
 
 /// A circle, which Compose refuses, is cut somewhere.

@@ -1,10 +1,18 @@
 //! Who is held goes on: after a run, and after one that was killed.
 
 use crate::docker::{
-    DockerError, Engine, State as Standing, Trouble, cover::Coverage, dumps, volume::Helpers,
+    DockerError, Engine, State as Standing, Trouble,
+    cover::Coverage,
+    dumps,
+    restore::{Places, Spec},
+    volume::Helpers,
 };
 use lifeboat_plan::HoldKind;
-use lifeboat_run::quiesce::{OpenHold, Undo};
+use lifeboat_run::{
+    quiesce::{OpenHold, Undo},
+    target::Target,
+};
+use serde_json::Value;
 
 /// Goes on if it still is as we left it. One that is gone was made anew by somebody, and runs or not as they
 /// wished. `false`: it ran although it was held; an engine that comes back starts what has the restart policy
@@ -38,10 +46,26 @@ pub struct Undoing {
     pub owner: String,
 }
 
+impl Undoing {
+    fn places(&self) -> Places {
+        Places {
+            engine: self.engine.clone(),
+            coverage: self.coverage.clone(),
+            helpers: self.helpers.clone(),
+            owner: self.owner.clone(),
+        }
+    }
+}
+
 impl Undo for Undoing {
     fn undo(&self, held: &OpenHold) -> Result<(), String> {
         let gone_on = go_on(&self.engine, held);
         gone_on.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn target(&self, spec: &Value) -> Result<Box<dyn Target>, String> {
+        let spec: Spec = serde_json::from_value(spec.clone()).map_err(|e| e.to_string())?;
+        spec.target(&self.places())
     }
 
     fn clear_away(&self) -> Result<Vec<String>, String> {
