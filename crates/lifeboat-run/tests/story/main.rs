@@ -5,6 +5,7 @@
 mod dump_sizes;
 mod dumps;
 mod every_failure;
+mod live;
 mod meanwhile;
 mod ready;
 mod refused;

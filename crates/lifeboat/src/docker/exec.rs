@@ -8,10 +8,13 @@
 //! on when its reader goes, and has to be ended.
 
 mod ending;
+mod feed;
+
+pub use feed::{Feed, FeedError};
 
 use super::{
     Call, DockerError, Engine, Trouble,
-    wire::{FrameError, Frames, Part, Wire},
+    wire::{FrameError, Frames, Input, Part, Wire},
 };
 use bollard::models::ExecConfig;
 use lifeboat_run::{Cancel, Secret};
@@ -84,8 +87,19 @@ pub struct Exec {
     /// Closed before the program is ended: where nobody takes its output the engine waits for whoever would,
     /// and hears of no other end in that container meanwhile.
     frames: Frames,
+    /// Where it is fed while it runs.
+    input: Option<Input>,
     stderr: Tail,
     left: Left,
+}
+
+/// When a program gets its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fed {
+    /// All of it, before anything is read; or none.
+    Before,
+    /// Piece by piece.
+    Meanwhile,
 }
 
 /// Ends what is still at work when nobody reads it any more.
@@ -149,13 +163,14 @@ impl From<FrameError> for ExecError {
 impl Engine {
     /// Starts it in a running container.
     pub fn exec(&self, container: &str, command: &Command) -> Result<Exec, DockerError> {
-        self.begin(container, command, true)
+        self.begin(container, command, Fed::Before, true)
     }
 
     fn begin(
         &self,
         container: &str,
         command: &Command,
+        fed: Fed,
         ended_with_us: bool,
     ) -> Result<Exec, DockerError> {
         let mark = match &command.owner {
@@ -172,7 +187,7 @@ impl Engine {
         let config = ExecConfig {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            attach_stdin: command.input.is_some().then_some(true),
+            attach_stdin: (command.input.is_some() || fed == Fed::Meanwhile).then_some(true),
             env: Some(env),
             cmd: Some(command.argv.clone()),
             user: command.user.clone(),
@@ -196,12 +211,17 @@ impl Engine {
             if let Some(input) = &command.input {
                 wire.send_all(input)?;
             }
-            Ok(wire)
+            let input = match fed {
+                Fed::Before => None,
+                Fed::Meanwhile => Some(wire.input()?),
+            };
+            Ok((wire, input))
         });
         match opened {
-            Ok(wire) => Ok(Exec {
+            Ok((wire, input)) => Ok(Exec {
                 id: made.id,
                 frames: Frames::new(wire),
+                input,
                 stderr: Tail::default(),
                 left,
             }),

@@ -42,6 +42,6 @@ mod wire;
 pub use container::{Container, Health, Image, Mount, MountKind, State, Volume};
 pub use engine::{Engine, Place};
 pub use error::{Call, DockerError, Trouble};
-pub use exec::{Command, Exec, ExecError, MARK, Output, Verdict};
+pub use exec::{Command, Exec, ExecError, Feed, FeedError, MARK, Output, Verdict};
 pub use service::{Address, ONE_OFF, PROJECT, SERVICE};
 pub use wire::Part;

@@ -93,6 +93,19 @@ impl Wire {
             .map_err(|error| DockerError::of_io(self.call.clone(), &error))
     }
 
+    /// For whoever sends while somebody else reads. Without it what the other end reads has no end: it must
+    /// end by itself, or be told by [`Input::end`].
+    pub(super) fn input(&self) -> Result<Input, DockerError> {
+        if !self.tunnel {
+            let what = "something in between answers 200 in place of 101";
+            return Err(DockerError::new(self.call.clone(), Trouble::OneWay, what));
+        }
+        let failed = |error| DockerError::of_io(self.call.clone(), &error);
+        let socket = self.socket.try_clone().map_err(failed)?;
+        socket.set_write_timeout(LOOK_UP).map_err(failed)?;
+        Ok(Input(socket))
+    }
+
     fn read_head(&mut self) -> Result<(), DockerError> {
         let begun = Instant::now();
         let head = loop {
@@ -206,6 +219,43 @@ impl Wire {
     }
 }
 
+/// The way to a program's standard input.
+#[derive(Debug)]
+pub(super) struct Input(Socket);
+
+/// What became of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// So many of them.
+    Some(usize),
+    /// Nobody takes any for a moment.
+    Quiet,
+    /// Nobody takes any more.
+    Closed,
+}
+
+impl Input {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Sent> {
+        match self.0.write_some(bytes) {
+            Ok(sent) => Ok(Sent::Some(sent)),
+            Err(error) if is_quiet(&error) => Ok(Sent::Quiet),
+            Err(error) => match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(Sent::Closed),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// There is no more.
+    pub(super) fn end(self) -> io::Result<()> {
+        match self.0.shut_down_writing() {
+            // It is gone already.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => ended,
+        }
+    }
+}
+
 fn is_quiet(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -249,6 +299,27 @@ impl Socket {
         match self {
             Socket::Unix(socket) => socket.write_all(bytes),
             Socket::Tcp(socket) => socket.write_all(bytes),
+        }
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(socket) => socket.write(bytes),
+            Socket::Tcp(socket) => socket.write(bytes),
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Socket::Unix(socket) => Socket::Unix(socket.try_clone()?),
+            Socket::Tcp(socket) => Socket::Tcp(socket.try_clone()?),
+        })
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Socket::Unix(socket) => socket.set_write_timeout(Some(timeout)),
+            Socket::Tcp(socket) => socket.set_write_timeout(Some(timeout)),
         }
     }
 

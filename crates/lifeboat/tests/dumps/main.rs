@@ -8,5 +8,6 @@ mod kit;
 mod mysql;
 mod others;
 mod postgres;
+mod restore_postgres;
 mod verdict;
 mod ways;

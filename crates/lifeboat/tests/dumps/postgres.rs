@@ -23,7 +23,7 @@ pub(crate) fn start(engine: &Engine, image: &str, args: &[&str]) -> Held {
     held
 }
 
-fn sql(held: &Held, database: &str, statement: &str) -> String {
+pub(crate) fn sql(held: &Held, database: &str, statement: &str) -> String {
     let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
     let dbname = format!("dbname='{quoted}'");
     let argv = [

@@ -12,9 +12,11 @@ use crate::{
     job,
     sources::{self, Discovery, Found, Seen},
 };
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use lifeboat_plan::BackupType;
 use lifeboat_run::{
+    Cancel, Listener,
+    backup::Harbour,
     quiesce::{Quiesce, Undo},
     restore::{
         Wish,
@@ -24,7 +26,7 @@ use lifeboat_run::{
 };
 use serde_json::json;
 
-pub fn run(
+pub(super) fn run(
     wish: Wish,
     args: &args::Restore,
     loaded: Loaded,
@@ -118,19 +120,19 @@ fn carry_out(
         _ => None,
     };
     let host = job::host();
-    let order = |safety| LiveOrder {
+    let work = Work {
         plan,
         quiesce: quiesce.as_ref().map(|quiesce| quiesce as &dyn Quiesce),
         undo: undo.as_ref().map(|undo| undo as &dyn Undo),
-        safety,
         host: &host,
-    };
-    let restore = |safety| {
-        restore_live(&order(safety), port.harbour(), now, cancel, &listener).map_err(Failure::from)
+        harbour: port.harbour(),
+        now,
+        cancel,
+        listener: &listener,
     };
     let replaced = plan.replaced();
     if args.no_safety || replaced.is_empty() {
-        return restore(match replaced.is_empty() {
+        return work.restore(match replaced.is_empty() {
             true => Safety::NothingToLose,
             false => Safety::Declined,
         });
@@ -156,8 +158,40 @@ fn carry_out(
         port.harbour(),
         cancel,
         &listener,
-        |safety| restore(Safety::Backup(safety)),
+        |safety| work.restore(Safety::Backup(safety)),
     )
+}
+
+/// Everything but the safety backup, whose order lives only as long as what it is made of is open.
+struct Work<'a> {
+    plan: &'a LivePlan,
+    quiesce: Option<&'a dyn Quiesce>,
+    undo: Option<&'a dyn Undo>,
+    host: &'a str,
+    harbour: Harbour<'a>,
+    now: DateTime<Utc>,
+    cancel: &'a Cancel,
+    listener: &'a dyn Listener,
+}
+
+impl Work<'_> {
+    fn restore(&self, safety: Safety<'_>) -> Result<Audit> {
+        let order = LiveOrder {
+            plan: self.plan,
+            quiesce: self.quiesce,
+            undo: self.undo,
+            safety,
+            host: self.host,
+        };
+        let Work {
+            harbour,
+            now,
+            cancel,
+            listener,
+            ..
+        } = *self;
+        Ok(restore_live(&order, harbour, now, cancel, listener)?)
+    }
 }
 
 fn told(users: &[Seat]) -> Vec<String> {

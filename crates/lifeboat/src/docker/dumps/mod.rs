@@ -18,6 +18,8 @@
 //! command    whatever a label says
 //! ```
 //!
+//! restore    the way back: dumps fed to the servers' own tools
+//!
 //! Secrets go to a program in its environment and nowhere else: everybody sees command lines.
 
 mod beside;
@@ -30,11 +32,13 @@ mod postgres;
 mod program;
 mod redis;
 mod refusal;
+mod restore;
 mod scrub;
 mod secret;
 
 pub use check::{Checked, check};
 pub use command::open_command;
+pub use restore::{Whole, target};
 
 use super::{
     Address, Container, Engine, ExecError,

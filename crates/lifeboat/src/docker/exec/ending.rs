@@ -1,6 +1,6 @@
 //! Programs of ours that are to go on no longer, found by their mark wherever they were left.
 
-use super::{Command, DockerError, Engine, ExecError, MARK, Verdict};
+use super::{Command, DockerError, Engine, ExecError, Fed, MARK, Verdict};
 use lifeboat_run::Cancel;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Engine {
         let mut command = Command::new(["sh", "-c", END, "sh", how, pattern]);
         command.user = user.map(str::to_owned);
         // It ends by itself. Were it ended like others where its own end cannot be seen, there would be none.
-        let exec = self.begin(container, &command, false)?;
+        let exec = self.begin(container, &command, Fed::Before, false)?;
         match exec.output(TIME_MAX, &Cancel::default()) {
             Ok(output) => Ok(output.verdict == Verdict::Done),
             Err(ExecError::Docker(error)) => Err(error),

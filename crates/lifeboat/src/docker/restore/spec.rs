@@ -1,8 +1,10 @@
 //! A place in a few words: enough to find it again after this process is gone.
 
 use super::Places;
+use crate::docker::dumps::{self, Whole};
 use lifeboat_run::target::Target;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "place", rename_all = "snake_case")]
@@ -23,9 +25,33 @@ pub enum Spec {
 
 impl Spec {
     /// Why not, where there is none.
-    pub fn target(&self, _places: &Places) -> Result<Box<dyn Target>, String> {
-        Err(format!(
-            "{self:?} cannot be restored in place yet; restore it with --to DIR"
-        ))
+    pub fn target(&self, places: &Places) -> Result<Box<dyn Target>, String> {
+        match self {
+            Spec::Volume { volume: place } | Spec::Folder { folder: place } => Err(format!(
+                "{place} cannot be restored in place by this version; restore it with --to DIR"
+            )),
+            Spec::Database { server, database } => {
+                places.on_server(server, &Whole::Database(database.clone()))
+            }
+            Spec::Globals { server } => places.on_server(server, &Whole::Globals),
+            Spec::Server { server } => places.on_server(server, &Whole::Server),
+            Spec::Command { source } => Err(format!(
+                "{source} cannot be restored in place by this version; restore it with --to DIR"
+            )),
+        }
+    }
+
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl Places {
+    fn on_server(&self, source: &str, whole: &Whole) -> Result<Box<dyn Target>, String> {
+        let mut servers = self.coverage.servers.iter();
+        let server = servers
+            .find(|server| server.source == source)
+            .ok_or_else(|| format!("there is no server {source} in the project as it is now"))?;
+        dumps::target(&self.engine, server, whole, &self.owner, dumps::PATIENCE)
     }
 }

@@ -132,6 +132,10 @@ impl Login {
         }
     }
 
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
     pub(super) fn database(&self) -> &str {
         &self.database
     }

@@ -1,6 +1,8 @@
 //! PostgreSQL: its globals, and every database that lets itself be connected to.
 
+mod beside;
 mod dump;
+mod globals;
 mod login;
 mod rows;
 
@@ -17,6 +19,9 @@ use lifeboat_run::{
     source::{Fault, Format},
 };
 use login::Login;
+
+pub(super) use beside::Database;
+pub(super) use globals::Globals;
 use serde_json::Map;
 
 const KIND: &str = "postgres";

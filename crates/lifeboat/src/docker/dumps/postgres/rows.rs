@@ -61,6 +61,7 @@ impl Rows {
             "SET LOCAL row_security = off",
             "SET LOCAL max_parallel_workers_per_gather = 0",
             EXTENSIONS,
+            DATABASE,
             &time_max,
             COUNT,
             "SET LOCAL statement_timeout = 0",
@@ -84,7 +85,7 @@ impl Rows {
     }
 }
 
-/// Two documents: the extensions, and the rows of every table.
+/// Three documents: the extensions, what the database itself is, and the rows of every table.
 fn facts(said: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let documents: Vec<Value> = said
         .split(|byte| *byte == 0)
@@ -92,11 +93,17 @@ fn facts(said: &[u8]) -> Result<Map<String, Value>, Refusal> {
         .map(|document| serde_json::from_str(&String::from_utf8_lossy(document)))
         .collect::<Result<_, _>>()
         .map_err(|error| Refusal::tool(format!("psql gave no sense: {error}")))?;
-    let [extensions @ Value::Object(_), rows @ Value::Object(_)] = &documents[..] else {
+    let [
+        extensions @ Value::Object(_),
+        database @ Value::Object(_),
+        rows @ Value::Object(_),
+    ] = &documents[..]
+    else {
         return Err(Refusal::tool("psql did not say all that it was asked for"));
     };
     Ok(Map::from_iter([
         ("extensions".to_owned(), extensions.clone()),
+        ("database".to_owned(), database.clone()),
         ("rows".to_owned(), rows.clone()),
         ("rows_at".to_owned(), "same snapshot".into()),
     ]))
@@ -121,9 +128,17 @@ END $lifeboat$";
 const EXTENSIONS: &str =
     "SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_catalog.pg_extension";
 
+/// What no dump of a single database brings back into another one: `pg_restore` makes these only where it makes
+/// the database itself.
+const DATABASE: &str = "SELECT json_build_object('name', d.datname, 'owner', pg_get_userbyid(d.datdba), \
+    'encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype, \
+    'settings', coalesce((SELECT json_agg(s) FROM pg_catalog.pg_db_role_setting r, unnest(r.setconfig) s \
+    WHERE r.setdatabase = d.oid AND r.setrole = 0), '[]'), 'acl', d.datacl::text) \
+    FROM pg_catalog.pg_database d WHERE d.datname = current_database()";
+
 /// Small tables first, so that a time limit costs the fewest. Not the tables of extensions: their rows come
 /// with the extension, and are in no dump. A table that may not be read says so in place of its number.
-const COUNT: &str = r#"DO $lifeboat$
+pub(super) const COUNT: &str = r#"DO $lifeboat$
 DECLARE t record; n bigint; said text; lines text[] := '{}'; late boolean := false;
 BEGIN
   FOR t IN
@@ -162,8 +177,9 @@ mod tests {
 
     #[test]
     fn half_of_the_facts_are_none() {
-        let whole = b"{\"plpgsql\":\"1.0\"}\0{\"public.a\":3,\"s.b\":\"not counted: no\"}\0";
+        let whole = b"{\"plpgsql\":\"1.0\"}\0{\"owner\":\"o\"}\0{\"public.a\":3,\"s.b\":\"not counted: no\"}\0";
         let told = facts(whole).unwrap();
+        assert_eq!(told["database"]["owner"], "o");
         assert_eq!(told["rows"]["public.a"], 3);
         assert_eq!(told["extensions"]["plpgsql"], "1.0");
         for said in [&whole[..20], &whole[..40], b"", b"{}\0[]\0"] {
