@@ -53,6 +53,7 @@ main() {
   check "who was stopped was still, who was paused was frozen, and all go on" holds_were_still
   check "row counts are those of the dump" rows_are_counted
   check "the manifest knows the project, and no secret of it" one_restore_point
+  check "one command brings dropped databases back in place" postgres_in_place
   check "no password in any process list, event, log or file" no_secret_anywhere
   check "a wrong password: partial, exit code 1, nothing pruned, said in two lines" wrong_password
   check "a database server that is down: partial, and whole again when it is up" server_down
@@ -238,6 +239,30 @@ rows_are_counted() {
   jq -e '.archives[] | select(.source == "db.shop") | .facts | .server_version and (.rows | length > 0)' "$work/manifest"
   counted=$(jq '[.archives[] | select(.source == "db.shop") | .facts.rows[]] | add' "$work/manifest")
   [ "$counted" = "$("$bed/postgres_digest.sh" "$project-db-fresh" shop | awk '$1 == "table" { n += $(NF - 1) } END { print n + 0 }')" ]
+}
+
+# What was lost comes back under its own name, next to what was there before; nothing is done unasked.
+postgres_in_place() {
+  local id before after
+  id=$(cat "$work/id") before=$work/before after=$work/after
+  in_place_digest >"$before"
+  docker compose exec -T db psql -qX -U shop -d shop -c 'DROP SCHEMA public CASCADE'
+  docker compose exec -T db dropdb -U shop 'my shop'
+  expect_exit 14 lb restore "$id" --source db.shop --to live </dev/null
+  lb restore "$id" --source db.globals --source db.shop --source 'db.my shop' --to live --dry-run
+  lb restore "$id" --source db.globals --source db.shop --source 'db.my shop' --to live --yes || [ $? = 3 ]
+  in_place_digest >"$after"
+  diff "$before" "$after"
+  lb list --json | jq -e '[.backups[] | select(.type == "pre_restore")] | length == 1'
+  lb history --json | jq -e '.restores[0] | .target == "live" and .ending == "done"'
+  docker compose exec -T db psql -qAtX -U shop -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'" >"$work/kept"
+  [ "$(wc -l <"$work/kept")" = 1 ]
+  docker compose exec -T db dropdb -U shop "$(tr -d '\r' <"$work/kept")"
+}
+
+in_place_digest() {
+  local database
+  for database in shop 'my shop'; do "$bed/postgres_digest.sh" "$(container db)" "$database"; done
 }
 
 one_restore_point() {

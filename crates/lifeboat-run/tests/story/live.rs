@@ -4,7 +4,7 @@ use crate::world::World;
 use lifeboat_plan::{Archive, HoldKind, event::RunEvent};
 use lifeboat_run::{
     Cancel, Listener,
-    quiesce::{Held, Hold, HoldError, OpenHold, Quiesce, Undo, put_right},
+    quiesce::{Hold, HoldError, OpenHold, Quiesce, Released, Undo, put_right},
     restore::{
         RestoreError, Wish,
         audit::{Audit, Ending},
@@ -238,10 +238,10 @@ impl Hold for Stopped {
         "app".to_owned()
     }
 
-    fn release(self: Box<Self>, _: &Cancel) -> Result<Vec<Held>, HoldError> {
+    fn release(self: Box<Self>, _: &Cancel) -> Released {
         self.0.goes_on();
         self.0.state.end_hold(&self.0.open()).unwrap();
-        Ok(Vec::new())
+        Released::default()
     }
 
     fn leave(self: Box<Self>) {}

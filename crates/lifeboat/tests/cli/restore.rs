@@ -150,14 +150,30 @@ fn a_time_picks_the_newest_that_is_not_after_it() {
 }
 
 #[test]
-fn where_to_must_be_said_and_live_is_for_later() {
+fn in_place_takes_an_engine_and_without_one_nothing_is_touched() {
+    let project = Project::new();
+    project.back_up();
+    let ended = project.run(&["restore", "latest", "--to", "live", "--yes"]);
+    ended.expect(14);
+    let said = ended.stderr();
+    assert!(said.contains("nothing can be restored in place"), "{said}");
+    assert!(said.contains("--to DIR"), "{said}");
+    assert!(!project.path("live").exists());
+    let ended = project.run(&[
+        "restore", "latest", "--to", "live", "--path", "*.txt", "--yes",
+    ]);
+    ended.expect(2);
+}
+
+#[test]
+fn where_to_must_be_said() {
     let project = Project::new();
     project.back_up();
     project.run(&["restore", "latest"]).expect(2).says(
         "lifeboat: where to restore to is not said\n\
          hint: give --to DIR: a folder that is absent or empty",
     );
-    for later in ["live", "volume:shop_data", "database:shop"] {
+    for later in ["volume:shop_data", "database:shop"] {
         let ended = project.run(&["restore", "latest", "--to", later, "--yes"]);
         ended.expect(2);
         assert!(
@@ -166,7 +182,6 @@ fn where_to_must_be_said_and_live_is_for_later() {
             ended.stderr()
         );
     }
-    assert!(!project.path("live").exists());
     project
         .run(&["restore", "latest", "--to", "x", "--from", "s3"])
         .expect(2);
