@@ -9,6 +9,7 @@ mod decide;
 mod carry_out;
 
 pub mod audit;
+pub mod beside;
 pub mod live;
 
 pub use carry_out::carry_out;

@@ -137,6 +137,7 @@ fn unpack(
         bytes,
         warnings: Vec::new(),
         warnings_total: 0,
+        has_root: false,
     })
 }
 

@@ -15,13 +15,15 @@ mod decompress;
 mod decrypt;
 mod extract;
 mod frames;
+mod measured;
 mod passage;
 mod publish;
 mod stored;
 pub mod tar;
 
 pub use check::{Depth, check};
-pub use extract::{BadPattern, Extracted, Options, Paths, extract};
+pub use extract::{BadPattern, Extracted, Options, Paths, extract, extract_plain};
+pub use measured::Promise;
 pub use passage::Passage;
 pub use publish::{PublishError, publish};
 

@@ -2,26 +2,23 @@
 
 use super::{
     Trouble, UnsealError,
+    measured::{Measured, Plain},
     stored::{Digesting, feed},
     unseal,
 };
-use crate::{Cancel, Keyring, authenticity::hex};
+use crate::{Cancel, Keyring};
 use lifeboat_plan::Archive;
 use std::{
     fmt,
     io::{self, BufRead, Read},
 };
-use xxhash_rust::xxh3::Xxh3;
 
 /// The plain bytes of an archive. What was read may be believed when [`Passage::finish`] says `Ok`,
 /// and not before.
 pub struct Passage {
     archive: Archive,
-    plain: Box<dyn BufRead + Send>,
+    plain: Measured<Box<dyn BufRead + Send>>,
     digesting: Digesting,
-    cancel: Cancel,
-    xxh3: Xxh3,
-    read: u64,
 }
 
 impl Passage {
@@ -57,12 +54,15 @@ impl Passage {
         );
         match opened {
             Ok(plain) => Ok(Passage {
+                plain: Measured::new(
+                    plain,
+                    file,
+                    archive.plain_size,
+                    &archive.plain_xxh128,
+                    cancel,
+                ),
                 archive: archive.clone(),
-                plain,
                 digesting,
-                cancel: cancel.clone(),
-                xxh3: Xxh3::new(),
-                read: 0,
             }),
             Err(error) => Err((error, Some(digesting))),
         }
@@ -70,41 +70,20 @@ impl Passage {
 
     /// Reads what is left, and says whether all of it, stored and plain, is what was written.
     pub fn finish(mut self) -> Result<(), UnsealError> {
-        let file = self.archive.file.clone();
-        let drained = self.drain();
+        let drained = self.plain.drain();
+        let judged = self.plain.judge();
         let Passage {
             archive,
             plain,
             digesting,
-            xxh3,
-            read,
-            ..
         } = self;
         drop(plain);
         if let Err(error) = drained {
-            return Err(Self::blame(
-                Trouble::tell(&file, error),
-                digesting,
-                &archive,
-            ));
+            let error = Trouble::tell(&archive.file, error);
+            return Err(Self::blame(error, digesting, &archive));
         }
         compare_stored(digesting, &archive)?;
-
-        let damaged = |reason| Err(UnsealError::Damaged { file, reason });
-        if read != archive.plain_size {
-            return damaged(format!(
-                "it holds {read} bytes instead of {}",
-                archive.plain_size
-            ));
-        }
-        let found = hex(&xxh3.digest128().to_be_bytes());
-        if found != archive.plain_xxh128 {
-            return damaged(format!(
-                "what it holds has the XXH3 {found} instead of {}",
-                archive.plain_xxh128
-            ));
-        }
-        Ok(())
+        judged
     }
 
     /// Ends a passage on which `error` was met. Damage of the stored bytes explains every other
@@ -128,16 +107,6 @@ impl Passage {
                 _ => error,
             },
             error => error,
-        }
-    }
-
-    fn drain(&mut self) -> io::Result<()> {
-        loop {
-            let n = self.fill_buf()?.len();
-            if n == 0 {
-                return Ok(());
-            }
-            self.consume(n);
         }
     }
 }
@@ -168,39 +137,29 @@ pub(super) fn compare_stored(digesting: Digesting, archive: &Archive) -> Result<
     })
 }
 
+impl Plain for Passage {
+    fn finish(self) -> Result<(), UnsealError> {
+        Passage::finish(self)
+    }
+
+    fn fail(self, error: UnsealError) -> UnsealError {
+        Passage::fail(self, error)
+    }
+}
+
 impl BufRead for Passage {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.cancel.check().map_err(io::Error::other)?;
-        let plain = self.plain.fill_buf()?;
-        if self.read + plain.len() as u64 > self.archive.plain_size {
-            return Err(io::Error::other(Trouble::Refused(format!(
-                "it holds more than the {} bytes that were sealed",
-                self.archive.plain_size
-            ))));
-        }
-        Ok(plain)
+        self.plain.fill_buf()
     }
 
     fn consume(&mut self, amount: usize) {
-        // Asking again for what is there costs nothing and cannot fail.
-        if let Ok(plain) = self.plain.fill_buf() {
-            self.xxh3.update(&plain[..amount]);
-        }
         self.plain.consume(amount);
-        self.read += amount as u64;
     }
 }
 
 impl Read for Passage {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = {
-            let bytes = self.fill_buf()?;
-            let n = bytes.len().min(out.len());
-            out[..n].copy_from_slice(&bytes[..n]);
-            n
-        };
-        self.consume(n);
-        Ok(n)
+        self.plain.read(out)
     }
 }
 
@@ -208,7 +167,7 @@ impl fmt::Debug for Passage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passage")
             .field("file", &self.archive.file)
-            .field("read", &self.read)
+            .field("read", &self.plain.bytes_read())
             .finish_non_exhaustive()
     }
 }

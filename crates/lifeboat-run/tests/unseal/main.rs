@@ -5,11 +5,13 @@
     reason = "the kit is shared by the modules of this test only"
 )]
 
+mod beside;
 mod damage;
 mod extract;
 mod hostile;
 mod keys;
 mod kit;
+mod plain;
 mod publish;
 mod seal;
 mod stock;

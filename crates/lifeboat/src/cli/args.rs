@@ -84,6 +84,9 @@ pub enum Verb {
     /// Walk a folder, and write what is in it to stdout for another Lifeboat to seal
     #[command(hide = true)]
     Pour(Pour),
+    /// Replace what is in a folder by what comes on stdin, step by step, for another Lifeboat
+    #[command(hide = true, subcommand)]
+    Fill(Fill),
 }
 
 #[derive(Debug, clap::Args)]
@@ -258,6 +261,50 @@ pub struct Pour {
     /// Read nothing before a byte comes from the socket; without a socket, end
     #[arg(long, requires = "socket")]
     pub wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Fill {
+    /// What is there now
+    Look {
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// A plain tar stream, beside what is there
+    Extract(Extract),
+    /// What was extracted takes the place of what is there
+    Swap(FillStep),
+    /// And the other way round
+    SwapBack(FillStep),
+    /// What lies beside and is not needed goes
+    Clear(FillStep),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FillStep {
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// The restore's word
+    #[arg(long, value_name = "WORD")]
+    pub beside: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Extract {
+    #[command(flatten)]
+    pub step: FillStep,
+    /// Entries of the archive
+    #[arg(long, value_name = "N")]
+    pub entries: u64,
+    /// Its plain bytes: not one more is read
+    #[arg(long, value_name = "N")]
+    pub size: u64,
+    /// And their XXH3, in hex
+    #[arg(long, value_name = "HEX")]
+    pub xxh128: String,
+    /// Read from this socket instead, if somebody listens there; the first byte on stdout tells
+    #[arg(long, value_name = "SOCKET")]
+    pub socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

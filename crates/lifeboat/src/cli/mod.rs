@@ -17,6 +17,7 @@ pub mod cat;
 pub mod checkup;
 pub mod delete;
 pub mod doctor;
+pub mod fill;
 pub mod finding;
 pub mod health;
 pub mod history;
@@ -81,6 +82,11 @@ fn dispatch(args: Args) -> Result {
         let end = pour::run(args, &signals);
         return finish(end, screen, &signals);
     }
+    if let Verb::Fill(args) = &verb {
+        let signals = Signals::watch()?;
+        let end = fill::run(args, &signals);
+        return finish(end, screen, &signals);
+    }
     let mut loaded = Config::from_environment(common.config.clone())?;
     let format = match loaded.config.log.format {
         LogFormat::Text => log::Format::Text,
@@ -114,7 +120,7 @@ fn run_verb(verb: &Verb, loaded: Loaded, signals: &Signals, screen: &mut Screen)
         Verb::Rebuild => rebuild::run(&Port::open(loaded)?, screen),
         Verb::Sweep(args) => sweep::run(args, &Port::open(loaded)?, signals, screen),
         Verb::Health => health::run(loaded, screen),
-        Verb::Daemon | Verb::Demo(_) | Verb::Pour(_) => {
+        Verb::Daemon | Verb::Demo(_) | Verb::Pour(_) | Verb::Fill(_) => {
             unreachable!("these go ways of their own")
         }
     }

@@ -1,4 +1,5 @@
-//! A volume or a folder of the host that is not mounted into the sidecar, read by a container of our own.
+//! A volume or a folder of the host that is not mounted into the sidecar, read by a container of our own, or
+//! filled by one ([`filling`]).
 //!
 //! ```text
 //! is it there? → created → attached to → started → read to its end frame → exit code 0? → removed
@@ -11,6 +12,7 @@
 //! known by their label and removed at the next start ([`Helpers::sweep`]).
 
 mod exchange;
+pub(super) mod filling;
 mod reading;
 mod removal;
 mod rights;
@@ -29,6 +31,9 @@ use std::{fmt, time::Duration};
 /// By this label a helper is known, and by its value whose it is.
 pub const HELPER: &str = "lifeboat.helper";
 
+/// What is filled by it, on those that fill.
+const FILLS: &str = "lifeboat.fills";
+
 /// Without a word for so long, it has stalled: while it lives it tells several times a second how far it is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -46,7 +51,7 @@ pub struct Helpers {
     pub exchange: Option<Exchange>,
 }
 
-/// What is to be read.
+/// What is to be read, or filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A volume, by the engine's name of it.
@@ -82,7 +87,8 @@ impl Helpers {
             program: Box::new(Helper {
                 helpers: self.clone(),
                 what,
-                how,
+                duty: Duty::Pour(how),
+                patience: PATIENCE,
             }),
         }
     }
@@ -105,11 +111,41 @@ impl Helpers {
     }
 }
 
+/// What a helper is there for.
+#[derive(Debug)]
+enum Duty {
+    Pour(How),
+    Look,
+    /// `words` are its command line; one that is fed reads an archive.
+    Fill {
+        words: Vec<String>,
+        is_fed: bool,
+    },
+}
+
+impl Duty {
+    fn word(&self) -> &'static str {
+        match self {
+            Duty::Pour(_) => "pour",
+            Duty::Look | Duty::Fill { .. } => "fill",
+        }
+    }
+
+    fn is_fed(&self) -> bool {
+        matches!(self, Duty::Fill { is_fed: true, .. })
+    }
+
+    fn has_door(&self) -> bool {
+        matches!(self, Duty::Pour(_)) || self.is_fed()
+    }
+}
+
 #[derive(Debug)]
 struct Helper {
     helpers: Helpers,
     what: What,
-    how: How,
+    duty: Duty,
+    patience: Duration,
 }
 
 impl Program for Helper {
@@ -143,20 +179,34 @@ enum Begin {
 
 impl Helper {
     fn begin(&self, begin: Begin, cancel: &Cancel) -> Result<Reading, SourceError> {
+        let (mut reading, door) = self.launch(begin, cancel)?;
+        if let Some(door) = door {
+            reading.let_in(door, cancel)?;
+        }
+        Ok(reading)
+    }
+
+    /// Started, and listened to.
+    fn launch(
+        &self,
+        begin: Begin,
+        cancel: &Cancel,
+    ) -> Result<(Reading, Option<Door>), SourceError> {
         cancel.check()?;
         let engine = &self.helpers.engine;
         // A container that is to have a volume which is not there would bring it into being.
         let before = self.look()?;
         let mark = &fresh_mark()[..12];
         let (made, door) = self.create(mark, begin)?;
-        let mut reading = Reading::of_new(engine, made, self.what());
+        let mut reading = Reading::of_new(engine, made, self.what.to_string(), self.patience);
         if begin == Begin::AtAWord && door.is_none() {
-            return Ok(reading);
+            return Ok((reading, None));
         }
         if self.look()? != before {
             return Err(self.missing());
         }
-        reading.attach().map_err(|error| self.refused(error))?;
+        let attached = reading.attach(self.duty.is_fed());
+        attached.map_err(|error| self.refused(error))?;
         cancel.check()?;
         engine.start(&reading.id).map_err(|error| {
             match error.trouble {
@@ -169,29 +219,29 @@ impl Helper {
                 _ => self.refused(error),
             }
         })?;
-        if let Some(door) = door {
-            reading.let_in(door, cancel)?;
-        }
-        Ok(reading)
+        Ok((reading, door))
     }
 
     /// The container, and the door that it is to knock at.
     fn create(&self, mark: &str, begin: Begin) -> Result<(String, Option<Door>), SourceError> {
         let engine = &self.helpers.engine;
-        let name = format!("lifeboat-pour-{mark}");
+        let name = format!("lifeboat-{}-{mark}", self.duty.word());
         let create = |door: Option<&Door>| {
             engine.create(
                 &name,
-                rights::body(&self.helpers, &self.what, &self.how, door, begin),
+                rights::body(&self.helpers, &self.what, &self.duty, door, begin),
             )
         };
         let no_path = |error: &DockerError| error.detail.contains("source path does not exist");
-        let door = self.helpers.exchange.as_ref().and_then(|exchange| {
-            exchange
-                .open(mark)
-                .inspect_err(|error| tracing::debug!(%error, "the bytes take the long way"))
-                .ok()
-        });
+        let exchange = self.helpers.exchange.as_ref();
+        let door = exchange
+            .filter(|_| self.duty.has_door())
+            .and_then(|exchange| {
+                exchange
+                    .open(mark)
+                    .inspect_err(|error| tracing::debug!(%error, "the bytes take the long way"))
+                    .ok()
+            });
         let mut made = create(door.as_ref()).map(|id| (id, door.is_some()));
         // The host may know the folder by another name than we think.
         if door.is_some() && made.as_ref().is_err_and(no_path) {
@@ -227,7 +277,9 @@ impl Helper {
     }
 
     fn missing(&self) -> SourceError {
-        SourceError::Missing { what: self.what() }
+        SourceError::Missing {
+            what: self.what.to_string(),
+        }
     }
 
     fn refused(&self, error: DockerError) -> SourceError {
@@ -236,7 +288,7 @@ impl Helper {
 
     fn fault(&self, fault: Fault, detail: String) -> SourceError {
         SourceError::Dump {
-            what: self.what(),
+            what: self.what.to_string(),
             fault,
             detail,
         }

@@ -10,6 +10,7 @@ mod hold;
 mod image;
 mod project;
 mod proxy;
+mod restore_volume;
 mod second;
 mod sidecar;
 mod stub;

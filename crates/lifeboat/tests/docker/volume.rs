@@ -4,7 +4,7 @@ mod ends;
 mod scene;
 mod waits;
 
-pub(crate) use scene::{scene, seal_with};
+pub(crate) use scene::{Scene, scene, seal_with};
 
 use crate::{
     filter::Filter,
@@ -69,7 +69,7 @@ fn a_volume_comes_as_if_it_were_mounted_here() {
     assert!(direct.entries().unwrap() > 50 && direct.warnings_total() == 0);
 }
 
-fn forget_trusted(tree: &Path) {
+pub(crate) fn forget_trusted(tree: &Path) {
     let line = "getfattr -Rhm ^trusted --absolute-names \"$1\" 2>/dev/null \
         | sed -n 's/^# file: //p' | while read -r f; do \
           getfattr -hm ^trusted --absolute-names \"$f\" | grep ^trusted \

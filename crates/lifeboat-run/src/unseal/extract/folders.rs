@@ -71,6 +71,11 @@ impl Folders {
         Arc::clone(&self.root)
     }
 
+    /// The folder that all of it is in has an entry of its own.
+    pub(super) fn has_root(&self) -> bool {
+        self.unfinished.has_root
+    }
+
     /// An entry of its own for a folder.
     pub(super) fn make(&mut self, file: &str, path: &[u8], meta: &Meta) -> Result<(), UnsealError> {
         if !path.is_empty() {

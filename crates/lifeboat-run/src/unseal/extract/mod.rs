@@ -19,7 +19,8 @@ mod writers;
 pub use paths::{BadPattern, Paths};
 
 use super::{
-    Passage, Trouble, UnsealError,
+    Passage, Promise, Trouble, UnsealError,
+    measured::{Measured, Plain},
     tar::{Entry, Kind, Meta, Reader, Segment, shown},
 };
 use crate::{Cancel, Keyring, Listener, source::Notes};
@@ -29,7 +30,15 @@ use lifeboat_plan::Archive;
 use paths::Picked;
 use progress::Progress;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use std::{collections::HashSet, io::Read, os::fd::OwnedFd, path::Path, sync::Arc, thread};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashSet,
+    io::{BufRead, Read},
+    os::fd::OwnedFd,
+    path::Path,
+    sync::Arc,
+    thread,
+};
 use writers::{Small, Writers};
 
 /// How an archive is extracted.
@@ -54,7 +63,7 @@ impl Default for Options {
 }
 
 /// What is in the staging folder now, all of it compared with the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extracted {
     /// Entries that were asked for and are there.
     pub entries: u64,
@@ -63,6 +72,8 @@ pub struct Extracted {
     /// What could not be restored as it was, the first of them by name.
     pub warnings: Vec<String>,
     pub warnings_total: u64,
+    /// The archive said what the folder itself should be like, and it is.
+    pub has_root: bool,
 }
 
 /// Files up to this size travel in batches.
@@ -83,7 +94,7 @@ pub fn extract(
     cancel: &Cancel,
     listener: &dyn Listener,
 ) -> Result<Extracted, UnsealError> {
-    let Some(entries) = archive.entries else {
+    let Some(promise) = Promise::of(archive) else {
         return Err(UnsealError::Hostile {
             file: archive.file.clone(),
             reason: "its manifest knows of no files in it (it is a dump)".to_owned(),
@@ -91,18 +102,50 @@ pub fn extract(
     };
     let folders = Folders::start(staging)?;
     let passage = Passage::begin(stored, archive, keys, cancel)?;
-    let notes = Notes::new(&archive.source, listener);
+    extract_from(passage, &promise, folders, options, listener)
+}
+
+/// The same, of plain bytes that somebody else unseals. Not a byte more than was promised is read; `Ok`
+/// means that they and the entries are what the manifest says. The stored ones are that somebody's business.
+pub fn extract_plain(
+    plain: impl BufRead,
+    promise: &Promise,
+    staging: &Path,
+    options: &Options,
+    cancel: &Cancel,
+    listener: &dyn Listener,
+) -> Result<Extracted, UnsealError> {
+    let folders = Folders::start(staging)?;
+    let Promise {
+        file,
+        plain_size,
+        plain_xxh128,
+        ..
+    } = promise;
+    let plain = plain.take(*plain_size);
+    let plain = Measured::new(plain, file, *plain_size, plain_xxh128, cancel);
+    extract_from(plain, promise, folders, options, listener)
+}
+
+fn extract_from<P: Plain>(
+    plain: P,
+    promise: &Promise,
+    folders: Folders,
+    options: &Options,
+    listener: &dyn Listener,
+) -> Result<Extracted, UnsealError> {
+    let notes = Notes::new(&promise.source, listener);
     let apply = Apply::new(folders.root(), &notes)?;
     let jobs = match options.jobs {
         0 => thread::available_parallelism().map_or(2, |n| n.get().max(2)),
         jobs => jobs,
     };
 
-    let (entries, bytes) = thread::scope(|scope| {
+    let done = thread::scope(|scope| {
         let writers = Writers::start(scope, jobs, &apply)?;
         let extraction = Extraction {
-            file: &archive.file,
-            reader: Reader::new(passage, entries),
+            file: &promise.file,
+            reader: Reader::new(plain, promise.entries),
             picked: options.paths.start(),
             allow_devices: options.allow_devices,
             folders,
@@ -111,23 +154,22 @@ pub fn extract(
             writers,
             links: Links::default(),
             left_out: HashSet::new(),
-            progress: Progress::new(&archive.source, listener),
+            progress: Progress::new(&promise.source, listener),
         };
         extraction.run()
     })?;
     apply.sum_up();
     let warnings_total = notes.total();
     Ok(Extracted {
-        entries,
-        bytes,
         warnings: notes.into_kept(),
         warnings_total,
+        ..done
     })
 }
 
-struct Extraction<'a> {
+struct Extraction<'a, P> {
     file: &'a str,
-    reader: Reader<Passage>,
+    reader: Reader<P>,
     picked: Picked<'a>,
     allow_devices: bool,
     folders: Folders,
@@ -148,21 +190,28 @@ struct Links {
     targets: HashSet<Vec<u8>>,
 }
 
-impl Extraction<'_> {
-    fn run(mut self) -> Result<(u64, u64), UnsealError> {
+impl<P: Plain> Extraction<'_, P> {
+    /// All but the warnings.
+    fn run(mut self) -> Result<Extracted, UnsealError> {
         let poured = self.pour().and_then(|()| self.flush());
-        let passage = self.reader.into_inner();
+        let plain = self.reader.into_inner();
         match poured {
-            Ok(()) => passage.finish()?,
-            Err(error) => return Err(passage.fail(error)),
+            Ok(()) => plain.finish()?,
+            Err(error) => return Err(plain.fail(error)),
         }
         for pattern in self.picked.without_a_match() {
             self.notes.warn(format!("nothing matches {pattern:?}"));
         }
+        let has_root = self.folders.has_root();
         self.folders.finish(self.apply)?;
         self.progress.tell();
-        let there = self.progress.entries - self.left_out.len() as u64;
-        Ok((there, self.progress.bytes))
+        Ok(Extracted {
+            entries: self.progress.entries - self.left_out.len() as u64,
+            bytes: self.progress.bytes,
+            warnings: Vec::new(),
+            warnings_total: 0,
+            has_root,
+        })
     }
 
     fn pour(&mut self) -> Result<(), UnsealError> {

@@ -354,7 +354,7 @@ fn owner(id: u64) -> io::Result<u32> {
 }
 
 /// A name as a person may see it: quoted, and without control characters.
-pub(super) fn shown(path: &[u8]) -> String {
+pub(crate) fn shown(path: &[u8]) -> String {
     if path.is_empty() {
         return "the folder itself".to_owned();
     }

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! spec       a place in a few words, for the journal
+//! volume     a volume, or a folder of the host
 //! ```
 //!
 //! What an archive is called says where it came from: `db.shop` is the database `shop` of the server whose
 //! sources begin with `db`. Everything is addressed by service, as it runs right now.
 
 mod spec;
+mod volume;
 
 pub use spec::Spec;
+pub use volume::VolumeTarget;
 
 use super::{
     Address,

@@ -1,7 +1,10 @@
 //! A place in a few words: enough to find it again after this process is gone.
 
-use super::Places;
-use crate::docker::dumps::{self, Whole};
+use super::{Places, VolumeTarget};
+use crate::docker::{
+    dumps::{self, Whole},
+    volume::What,
+};
 use lifeboat_run::target::Target;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,9 +30,8 @@ impl Spec {
     /// Why not, where there is none.
     pub fn target(&self, places: &Places) -> Result<Box<dyn Target>, String> {
         match self {
-            Spec::Volume { volume: place } | Spec::Folder { folder: place } => Err(format!(
-                "{place} cannot be restored in place by this version; restore it with --to DIR"
-            )),
+            Spec::Volume { volume } => places.files(What::Volume(volume.clone())),
+            Spec::Folder { folder } => places.files(What::Folder(folder.clone())),
             Spec::Database { server, database } => {
                 places.on_server(server, &Whole::Database(database.clone()))
             }
@@ -47,6 +49,15 @@ impl Spec {
 }
 
 impl Places {
+    fn files(&self, what: What) -> Result<Box<dyn Target>, String> {
+        match &self.helpers {
+            Some(helpers) => Ok(Box::new(VolumeTarget::new(helpers.clone(), what))),
+            None => Err(format!(
+                "{what} is restored by a container of the sidecar's own image, and this runs in none; restore it with --to DIR"
+            )),
+        }
+    }
+
     fn on_server(&self, source: &str, whole: &Whole) -> Result<Box<dyn Target>, String> {
         let mut servers = self.coverage.servers.iter();
         let server = servers

@@ -101,11 +101,24 @@ impl Door {
 
     /// For a helper that says that it came in.
     pub(super) fn let_in(self) -> io::Result<Hall> {
+        let stream = self.meet()?;
+        stream.set_read_timeout(Some(LOOK_UP))?;
+        Ok(Hall(stream))
+    }
+
+    /// The other way round: where the bytes go out. A write that nobody takes fails with `WouldBlock`
+    /// several times a second.
+    pub(super) fn hand_out(self) -> io::Result<UnixStream> {
+        let stream = self.meet()?;
+        stream.set_write_timeout(Some(LOOK_UP))?;
+        Ok(stream)
+    }
+
+    fn meet(&self) -> io::Result<UnixStream> {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let (stream, _) = listener.accept()?;
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(LOOK_UP))?;
-        Ok(Hall(stream))
+        Ok(stream)
     }
 }
 

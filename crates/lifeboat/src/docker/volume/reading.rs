@@ -1,7 +1,6 @@
 //! A helper at work: its output as it comes, and what the engine says of its end.
 
 use super::{
-    PATIENCE,
     exchange::{Came, Door, Hall},
     fault_of, removal,
 };
@@ -9,7 +8,7 @@ use crate::cli::pour::{GO, KNOCKED, NOBODY_HOME};
 use crate::docker::{
     Call, DockerError, Engine, State,
     exec::Tail,
-    wire::{FrameError, Frames, Part, Wire},
+    wire::{FrameError, Frames, Input, Part, Wire},
 };
 use lifeboat_run::{
     Cancel,
@@ -30,32 +29,41 @@ pub(super) struct Reading {
     engine: Engine,
     what: String,
     frames: Option<Frames>,
+    /// The long way for what it is to read, where there is one.
+    input: Option<Result<Input, DockerError>>,
     /// The short way, where the helper has taken it.
     hall: Option<Hall>,
     stderr: Tail,
-    /// When something came last.
+    /// When something came last, and how long it may be silent.
     heard: Instant,
+    patience: Duration,
 }
 
 impl Reading {
-    pub(super) fn of_new(engine: &Engine, id: String, what: String) -> Self {
+    pub(super) fn of_new(engine: &Engine, id: String, what: String, patience: Duration) -> Self {
         Reading {
             id,
             engine: engine.clone(),
             what,
             frames: None,
+            input: None,
             hall: None,
             stderr: Tail::default(),
             heard: Instant::now(),
+            patience,
         }
     }
 
     /// Before it is started: what it said before somebody listens is lost.
-    pub(super) fn attach(&mut self) -> Result<(), DockerError> {
+    pub(super) fn attach(&mut self, is_fed: bool) -> Result<(), DockerError> {
         let path = format!("/containers/{}/attach", self.id);
-        let query = "?stream=1&stdout=1&stderr=1";
+        let query = match is_fed {
+            true => "?stream=1&stdin=1&stdout=1&stderr=1",
+            false => "?stream=1&stdout=1&stderr=1",
+        };
         let versioned = format!("{}{path}{query}", self.engine.version_path());
         let wire = Wire::open(self.engine.place(), &versioned, Call::post(path), b"")?;
+        self.input = is_fed.then(|| wire.input());
         self.frames = Some(Frames::new(wire));
         self.heard = Instant::now();
         Ok(())
@@ -66,33 +74,49 @@ impl Reading {
         self.hall.is_some()
     }
 
-    /// The first that a helper says is which way it takes.
+    /// For one that did not take the short way.
+    pub(super) fn take_input(&mut self) -> Result<Input, SourceError> {
+        match self.input.take() {
+            Some(Ok(input)) => Ok(input),
+            Some(Err(error)) => {
+                let detail = format!("{error}; {}", error.hint());
+                Err(self.fault(fault_of(&error), detail))
+            }
+            None => Err(self.fault(Fault::StreamLost, "it is not fed")),
+        }
+    }
+
     pub(super) fn let_in(&mut self, door: Door, cancel: &Cancel) -> Result<(), SourceError> {
+        if self.has_knocked(cancel)? {
+            let hall = door.let_in();
+            let lost = |error: io::Error| self.fault(Fault::StreamLost, error.to_string());
+            self.hall = Some(hall.map_err(lost)?);
+        }
+        Ok(())
+    }
+
+    /// The first that a helper says is which way it takes.
+    pub(super) fn has_knocked(&mut self, cancel: &Cancel) -> Result<bool, SourceError> {
         let mut word = Vec::new();
         while word.is_empty() {
             // One that has ended without a word will have said why.
             if !self.read(&mut word, 1, cancel)? && word.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
         }
         match word[0] {
-            KNOCKED => {
-                let hall = door.let_in();
-                let lost = |error: io::Error| self.fault(Fault::StreamLost, error.to_string());
-                self.hall = Some(hall.map_err(lost)?);
-                Ok(())
-            }
+            KNOCKED => Ok(true),
             NOBODY_HOME => {
                 tracing::debug!("a helper did not reach the socket: the bytes take the long way");
-                Ok(())
+                Ok(false)
             }
             _ => Err(self.fault(Fault::StreamCorrupt, "it does not begin as it should")),
         }
     }
 
     fn quiet(&self) -> Result<bool, SourceError> {
-        if self.heard.elapsed() > PATIENCE {
-            let detail = format!("for {} s", PATIENCE.as_secs());
+        if self.heard.elapsed() > self.patience {
+            let detail = format!("for {} s", self.patience.as_secs());
             return Err(self.fault(Fault::Stalled, detail));
         }
         Ok(true)
@@ -118,6 +142,22 @@ impl Reading {
             what: self.what.clone(),
             fault,
             detail: detail.into(),
+        }
+    }
+
+    /// After the end of its output: its exit code, and what it said of its failure.
+    pub(super) fn ending(&mut self) -> Result<(i64, String), SourceError> {
+        self.last_words();
+        let code = self.exit_code()?;
+        let said = self.stderr.text();
+        let said = said.lines().next().unwrap_or_default();
+        match code {
+            137 => Err(self.fault(
+                Fault::ExecLost,
+                "it was killed: by somebody, or for want of memory",
+            )),
+            143 => Err(self.fault(Fault::ExecLost, "it was asked to stop")),
+            code => Ok((code, said.trim_start_matches("lifeboat: ").to_owned())),
         }
     }
 
@@ -193,18 +233,9 @@ impl Running for Reading {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Ended, SourceError> {
-        self.last_words();
-        let code = self.exit_code()?;
-        let said = self.stderr.text();
-        let said = said.lines().next().unwrap_or_default();
-        let said = said.trim_start_matches("lifeboat: ");
+        let (code, said) = self.ending()?;
         match code {
             0 => Ok(Ended::default()),
-            137 => Err(self.fault(
-                Fault::ExecLost,
-                "it was killed: by somebody, or for want of memory",
-            )),
-            143 => Err(self.fault(Fault::ExecLost, "it was asked to stop")),
             code => Err(self.fault(Fault::ToolExit, format!("exit code {code}: {said}"))),
         }
     }

@@ -1,17 +1,20 @@
-//! What a helper may: read one folder, and write to its standard output. `docs/security.md` says why.
+//! What a helper may: read one folder, or replace what is in it, and nothing else. `docs/security.md` says
+//! why.
 
 use super::{
-    Begin, HELPER, Helpers, How, What,
+    Begin, Duty, FILLS, HELPER, Helpers, How, What,
     exchange::{Door, FOLDER},
 };
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
-    RestartPolicy, RestartPolicyNameEnum,
+    MountVolumeOptions, RestartPolicy, RestartPolicyNameEnum,
 };
 use lifeboat_run::source::OnChanged;
 use std::collections::HashMap;
 
 const SOURCE: &str = "/source";
+/// Where what is replaced is seen.
+pub(super) const TARGET: &str = "/target";
 /// A volume without a name, which goes with the container: a copy of a database may be larger than memory.
 const SCRATCH: &str = "/scratch";
 
@@ -20,21 +23,46 @@ const MEMORY_MAX: i64 = 256 << 20;
 /// A thread for every core, and a few more.
 const PIDS_MAX: i64 = 512;
 
+/// Files of all owners are read; none can be written, and nobody's rights can be taken.
+const READS: &[&str] = &["DAC_READ_SEARCH"];
+/// Files are made, moved and removed in folders of all owners, and given their owners, modes, bits and
+/// capabilities. No devices are made, and nothing is opened by its handle.
+const WRITES: &[&str] = &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP"];
+
 pub(super) fn body(
     helpers: &Helpers,
     what: &What,
-    how: &How,
+    duty: &Duty,
     door: Option<&Door>,
     begin: Begin,
 ) -> ContainerCreateBody {
-    let mut mounts = vec![read(what), scratch()];
+    let (mut mounts, cmd, rights) = match duty {
+        Duty::Pour(how) => {
+            let mounts = vec![mount(what, SOURCE, true), scratch()];
+            (mounts, arguments(how, door, begin), READS)
+        }
+        Duty::Look => (
+            vec![mount(what, TARGET, true)],
+            words(&["fill", "look", TARGET]),
+            READS,
+        ),
+        Duty::Fill { words, .. } => {
+            let mut words = words.clone();
+            words.extend(door.map(|_| format!("--socket={}", Door::there())));
+            (vec![mount(what, TARGET, false)], words, WRITES)
+        }
+    };
     mounts.extend(door.map(exchange));
-    let owner = HashMap::from([(HELPER.to_owned(), helpers.owner.clone())]);
+    let mut labels = HashMap::from([(HELPER.to_owned(), helpers.owner.clone())]);
+    if matches!(duty, Duty::Fill { .. }) {
+        labels.insert(FILLS.to_owned(), what.to_string());
+    }
+    let is_fed = duty.is_fed().then_some(true);
     ContainerCreateBody {
         image: Some(helpers.image.clone()),
         entrypoint: Some(vec![helpers.program.clone()]),
-        cmd: Some(arguments(how, door, begin)),
-        labels: Some(owner),
+        cmd: Some(cmd),
+        labels: Some(labels),
         // Whatever the image says of itself is meant for the sidecar.
         user: Some("0:0".to_owned()),
         working_dir: Some("/".to_owned()),
@@ -42,14 +70,16 @@ pub(super) fn body(
             test: Some(vec!["NONE".to_owned()]),
             ..Default::default()
         }),
+        attach_stdin: is_fed,
+        open_stdin: is_fed,
+        stdin_once: is_fed,
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         host_config: Some(HostConfig {
             mounts: Some(mounts),
             network_mode: Some("none".to_owned()),
             cap_drop: Some(vec!["ALL".to_owned()]),
-            // Files of all owners are read; none can be written, and nobody's rights can be taken.
-            cap_add: Some(vec!["DAC_READ_SEARCH".to_owned()]),
+            cap_add: Some(words(rights)),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             readonly_rootfs: Some(true),
             memory: Some(MEMORY_MAX),
@@ -72,7 +102,11 @@ pub(super) fn body(
     }
 }
 
-fn read(what: &What) -> Mount {
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn mount(what: &What, target: &str, read_only: bool) -> Mount {
     let (typ, source) = match what {
         What::Volume(name) => (MountType::VOLUME, name),
         What::Folder(path) => (MountType::BIND, path),
@@ -80,8 +114,13 @@ fn read(what: &What) -> Mount {
     Mount {
         typ: Some(typ),
         source: Some(source.clone()),
-        target: Some(SOURCE.to_owned()),
-        read_only: Some(true),
+        target: Some(target.to_owned()),
+        read_only: Some(read_only),
+        // An empty volume stays empty, whatever the image has at that place.
+        volume_options: (typ == MountType::VOLUME).then(|| MountVolumeOptions {
+            no_copy: Some(true),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

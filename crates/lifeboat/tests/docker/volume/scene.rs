@@ -27,8 +27,8 @@ use std::{
 
 pub(crate) struct Scene {
     pub(crate) project: Project,
-    pub(super) image: Image,
-    pub(super) dir: tempfile::TempDir,
+    pub(crate) image: Image,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 pub(crate) fn scene() -> Option<Scene> {
@@ -47,7 +47,7 @@ impl Scene {
         self.helpers_through(self.project.engine.clone())
     }
 
-    pub(super) fn helpers_through(&self, engine: Engine) -> Helpers {
+    pub(crate) fn helpers_through(&self, engine: Engine) -> Helpers {
         Helpers {
             engine,
             image: self.image.id.clone(),
@@ -57,7 +57,7 @@ impl Scene {
         }
     }
 
-    pub(super) fn exchange(&self) -> Option<Exchange> {
+    pub(crate) fn exchange(&self) -> Option<Exchange> {
         Some(Exchange {
             here: self.dir.path().to_owned(),
             on_host: self.dir.path().to_owned(),
@@ -65,7 +65,7 @@ impl Scene {
     }
 
     /// Nothing but what was there before.
-    pub(super) fn doors(&self) -> usize {
+    pub(crate) fn doors(&self) -> usize {
         fs::read_dir(self.dir.path()).unwrap().count()
     }
 
@@ -85,7 +85,7 @@ impl Scene {
         self.helpers().source("data", what, How::default())
     }
 
-    pub(super) fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let filter = format!("label={HELPER}={}", self.project.name);
         let ids = docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
         ids.lines().map(str::to_owned).collect()
@@ -133,7 +133,7 @@ impl Upload for ToFile {
     }
 }
 
-pub(super) fn seal_to(
+pub(crate) fn seal_to(
     source: &dyn Source,
     to: &Path,
     cancel: &Cancel,
@@ -167,7 +167,7 @@ pub(crate) fn seal_with(
     sealed
 }
 
-pub(super) fn sealed(source: &dyn Source) -> Result<Sealed, SourceError> {
+pub(crate) fn sealed(source: &dyn Source) -> Result<Sealed, SourceError> {
     match seal_to(source, Path::new("/dev/null"), &Cancel::default(), || ()) {
         Ok(sealed) => Ok(sealed),
         Err(SealError::Source(error)) => Err(error),
@@ -176,7 +176,7 @@ pub(super) fn sealed(source: &dyn Source) -> Result<Sealed, SourceError> {
 }
 
 /// More than fits into all the buffers on the way.
-pub(super) fn large(folder: &Path) {
+pub(crate) fn large(folder: &Path) {
     let noise: Vec<u8> = lifeboat_testkit::suite::noise(1 << 20, 7);
     let mut file = fs::File::create(folder.join("large")).unwrap();
     for _ in 0..96 {
