@@ -172,7 +172,7 @@ fn every_trouble_with_a_restore() {
         RestoreError::Refused("/restore is not empty".to_owned()),
         Code::Refused,
         "lifeboat: /restore is not empty\n\
-         hint: nothing was touched; give --to a new folder with room enough",
+         hint: nothing was touched; correct that, or restore into a new folder with --to DIR",
     );
     says(
         RestoreError::NothingMatched {

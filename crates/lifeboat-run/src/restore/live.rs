@@ -256,6 +256,12 @@ impl Work<'_> {
         }
         self.settled = true;
         audit.ending = Ending::Done;
+        if let Err(error) = self.write_down(Phase::Swapped) {
+            // What was swapped may be swapped again, but not what was cleared: the next start does both.
+            let remark = format!("what is not needed any more stays until the next start: {error}");
+            audit.remarks.push(remark);
+            return Ok(());
+        }
         for part in &self.order.plan.parts {
             match part.target.clear(&self.open.beside) {
                 Ok(stays) => audit.stays.extend(stays),
@@ -281,7 +287,12 @@ impl Work<'_> {
                 return Err(half(error.to_string()));
             }
         }
-        self.take_back(error)
+        self.settled = true;
+        // Whoever takes back twice must find everything where it was: so nothing is removed before this.
+        match self.write_down(Phase::Filling) {
+            Ok(()) => self.take_back(error),
+            Err(_) => Err(error),
+        }
     }
 
     /// Removes what lies beside. What cannot be removed costs space and nothing else: it is no reason to keep

@@ -49,6 +49,8 @@ enum Fate {
     Killed(usize),
     /// This step, and it alone, fails.
     Fails(usize),
+    /// The first of these steps fails, and before the second it is killed.
+    FailsAndIsKilled(usize, usize),
     /// From this step on nothing works any more.
     Broken(usize),
 }
@@ -104,7 +106,10 @@ impl OnShelf {
             shelf.steps += 1;
             match shelf.fate {
                 Fate::Killed(at) if at == number => return None,
-                Fate::Fails(at) if at == number => return Some(false),
+                Fate::FailsAndIsKilled(_, at) if at == number => return None,
+                Fate::Fails(at) | Fate::FailsAndIsKilled(at, _) if at == number => {
+                    return Some(false);
+                }
                 Fate::Broken(at) if number >= at => return Some(false),
                 _ => {}
             }
@@ -440,6 +445,32 @@ fn a_step_that_fails_is_taken_back_at_once() {
         assert_eq!(audits(&world)[0].ending, Ending::Failed);
         nothing_is_left(&world, &room, &what);
     }
+}
+
+#[test]
+fn what_is_being_taken_back_may_be_killed_as_well() {
+    let mut killed = 0;
+    for step in 0..steps() {
+        for later in step + 1.. {
+            let what = format!("step {step} failed, and it was killed before step {later}");
+            let (world, room) = scene();
+            room.fate(Fate::FailsAndIsKilled(step, later));
+            let ended = catch_unwind(AssertUnwindSafe(|| restore(&world, &room, &world.local)));
+            room.fate(Fate::Kind);
+            if let Ok(ended) = ended {
+                assert!(ended.is_err(), "{what}");
+                break;
+            }
+            killed += 1;
+            assert_eq!(next_start(&world, &room), Vec::<String>::new(), "{what}");
+            assert!(
+                room.live() == old() || room.live() == new(),
+                "{what}: {room:?}"
+            );
+            nothing_is_left(&world, &room, &what);
+        }
+    }
+    assert!(killed > 0);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_target_that_holds_something_is_refused_with_14() {
     let out = project.path("out");
     ended.expect(14).says(&format!(
         "lifeboat: {} is not empty; nothing is ever restored over what is there\n\
-         hint: nothing was touched; give --to a new folder with room enough",
+         hint: nothing was touched; correct that, or restore into a new folder with --to DIR",
         fs::canonicalize(&out).unwrap().display()
     ));
     assert_eq!(tree(&out), [("mine".to_owned(), b"precious".to_vec())]);

@@ -31,7 +31,10 @@ pub enum Phase {
     Filling,
     /// Everything lies beside, whole and compared; any of it may be swapped in.
     Swapping,
-    /// Something could not be swapped in: all of it goes back.
+    /// All of it was swapped in; what is not needed any more is removed, and nothing else may be done.
+    Swapped,
+    /// Something could not be swapped in: all of it goes back. When it is there this is [`Phase::Filling`]
+    /// again, before anything is removed.
     TakingBack,
 }
 
@@ -60,7 +63,7 @@ impl OpenRestore {
 impl OpenRestore {
     /// Whatever still lies beside, what is live is whole.
     pub fn is_harmless(&self) -> bool {
-        self.phase == Phase::Filling
+        matches!(self.phase, Phase::Filling | Phase::Swapped)
     }
 }
 
@@ -106,24 +109,32 @@ fn settle_one(
         format!("the restore of {id} was killed, and is neither finished nor taken back: {why}")
     };
     let targets = targets(&open, undo).map_err(unsettled)?;
-    if open.phase == Phase::Swapping
-        && let Err(error) = each(targets.iter(), |target| target.swap(&open.beside))
-    {
-        open.phase = Phase::TakingBack;
-        open.audit.remarks.push(error.to_string());
-        let noted = state.begin_restore(&open);
-        noted.map_err(|error| unsettled(error.to_string()))?;
+    let note = |open: &mut OpenRestore, phase| {
+        open.phase = phase;
+        let noted = state.begin_restore(open);
+        noted.map_err(|error| unsettled(error.to_string()))
+    };
+    if open.phase == Phase::Swapping {
+        match each(targets.iter(), |target| target.swap(&open.beside)) {
+            Ok(()) => note(&mut open, Phase::Swapped)?,
+            Err(error) => {
+                open.audit.remarks.push(error.to_string());
+                note(&mut open, Phase::TakingBack)?;
+            }
+        }
     }
     if open.phase == Phase::TakingBack {
         let back = each(targets.iter().rev(), |target| {
             target.swap_back(&open.beside)
         });
         back.map_err(|error| unsettled(error.to_string()))?;
+        note(&mut open, Phase::Filling)?;
     }
     let mut remarks = Vec::new();
-    open.audit.ending = match open.phase {
-        Phase::Swapping => Ending::FinishedAfterKill,
-        Phase::Filling | Phase::TakingBack => Ending::TakenBack,
+    let finished = open.phase == Phase::Swapped;
+    open.audit.ending = match finished {
+        true => Ending::FinishedAfterKill,
+        false => Ending::TakenBack,
     };
     for target in &targets {
         match target.clear(&open.beside) {
@@ -139,10 +150,7 @@ fn settle_one(
             remarks.push(format!("no audit record was written: {error}"));
         }
     }
-    listener.hear(&RunEvent::Settled {
-        id,
-        finished: open.phase == Phase::Swapping,
-    });
+    listener.hear(&RunEvent::Settled { id, finished });
     Ok(remarks)
 }
 
