@@ -54,6 +54,7 @@ main() {
   check "row counts are those of the dump" rows_are_counted
   check "the manifest knows the project, and no secret of it" one_restore_point
   check "one command brings dropped databases back in place" postgres_in_place
+  check "one command brings an emptied volume back in place" volume_in_place
   check "no password in any process list, event, log or file" no_secret_anywhere
   check "a wrong password: partial, exit code 1, nothing pruned, said in two lines" wrong_password
   check "a database server that is down: partial, and whole again when it is up" server_down
@@ -258,6 +259,21 @@ postgres_in_place() {
   docker compose exec -T db psql -qAtX -U shop -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'" >"$work/kept"
   [ "$(wc -l <"$work/kept")" = 1 ]
   docker compose exec -T db dropdb -U shop "$(tr -d '\r' <"$work/kept")"
+}
+
+volume_in_place() {
+  volume_digest >"$work/before"
+  [ -s "$work/before" ]
+  docker run --rm --label "lifeboat-e2e=$project" -v "${project}_uploads:/v" lifeboat-bed/busybox:1 sh -c 'rm -rf /v/* && echo changed >/v/changed'
+  lb restore "$(cat "$work/id")" --source uploads --to live --dry-run
+  lb restore "$(cat "$work/id")" --source uploads --to live --yes || [ $? = 3 ]
+  volume_digest >"$work/after"
+  diff "$work/before" "$work/after"
+}
+
+volume_digest() {
+  docker run --rm --label "lifeboat-e2e=$project" -v "${project}_uploads:/v:ro" lifeboat-bed/busybox:1 sh -c \
+    'cd /v && find . | sort | while IFS= read -r f; do stat -c "%n %F %a %u:%g %Y %h" "$f"; [ ! -f "$f" ] || sha256sum "$f"; done'
 }
 
 in_place_digest() {
