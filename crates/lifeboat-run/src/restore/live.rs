@@ -14,7 +14,7 @@ mod journal;
 mod plan;
 
 pub use journal::{OpenPart, OpenRestore, Phase, settle};
-pub use plan::{LivePart, LivePlan, plan};
+pub use plan::{Find, LivePart, LivePlan, plan};
 
 use super::{
     RestoreError,

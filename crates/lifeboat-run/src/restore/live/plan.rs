@@ -48,11 +48,14 @@ impl LivePlan {
     }
 }
 
+/// Where an archive belongs.
+pub type Find<'a> = dyn Fn(&Archive) -> Result<Box<dyn Target>, RestoreError> + 'a;
+
 /// `find` says where an archive belongs, and refuses what has no place.
 pub fn plan(
     item: &Item,
     wish: &Wish,
-    find: &dyn Fn(&Archive) -> Result<Box<dyn Target>, RestoreError>,
+    find: &Find<'_>,
     cancel: &Cancel,
 ) -> Result<LivePlan, RestoreError> {
     let (archives, remarks) = chosen(item, wish)?;
