@@ -87,8 +87,6 @@ pub struct Volume {
     pub driver: String,
     /// Where its files lie on the host.
     pub path: String,
-    /// Tells it from another one of the same name.
-    pub created: String,
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
 }
@@ -219,7 +217,6 @@ impl Volume {
             name: found.name,
             driver: found.driver,
             path: found.mountpoint,
-            created: found.created_at.unwrap_or_default(),
             labels: found.labels.into_iter().collect(),
             options: found.options.into_iter().collect(),
         }

@@ -195,14 +195,15 @@ impl Helper {
         cancel.check()?;
         let engine = &self.helpers.engine;
         // A container that is to have a volume which is not there would bring it into being.
-        let before = self.look()?;
+        self.look()?;
         let mark = &fresh_mark()[..12];
         let (made, door) = self.create(mark, begin)?;
         let mut reading = Reading::of_new(engine, made, self.what.to_string(), self.patience);
         if begin == Begin::AtAWord && door.is_none() {
             return Ok((reading, None));
         }
-        if self.look()? != before {
+        let born = self.look()?;
+        if born.is_some_and(|born| born == mark) {
             return Err(self.missing());
         }
         let attached = reading.attach(self.duty.is_fed());
@@ -229,7 +230,7 @@ impl Helper {
         let create = |door: Option<&Door>| {
             engine.create(
                 &name,
-                rights::body(&self.helpers, &self.what, &self.duty, door, begin),
+                rights::body(&self.helpers, &self.what, &self.duty, door, begin, mark),
             )
         };
         let no_path = |error: &DockerError| error.detail.contains("source path does not exist");
@@ -264,13 +265,14 @@ impl Helper {
         }
     }
 
-    /// The volume's day of birth.
+    /// By which helper the volume came into being, if by one. Its date would not do: the engine takes it from
+    /// the folder, where it changes with every file.
     fn look(&self) -> Result<Option<String>, SourceError> {
         let What::Volume(name) = &self.what else {
             return Ok(None);
         };
         match self.helpers.engine.volume(name) {
-            Ok(volume) => Ok(Some(volume.created)),
+            Ok(mut volume) => Ok(volume.labels.remove(rights::BORN)),
             Err(error) if error.trouble == Trouble::NotFound => Err(self.missing()),
             Err(error) => Err(self.refused(error)),
         }

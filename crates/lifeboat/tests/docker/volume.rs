@@ -28,6 +28,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 #[test]
@@ -413,4 +414,26 @@ fn a_database_that_another_container_writes_to_comes_as_a_whole() {
     // It was not disturbed.
     assert!(scene.project.inspect(&bank).is_running());
     docker(&["rm", "-f", "-v", &bank]);
+}
+
+#[test]
+fn a_volume_whose_files_come_and_go_is_the_same_volume_all_the_time() {
+    let Some(scene) = scene() else { return };
+    let (volume, path) = scene.volume("files");
+    fs::write(path.join("kept"), "kept").unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let restless = path.join("restless");
+            while !over.load(Ordering::SeqCst) {
+                fs::write(&restless, "here").unwrap();
+                fs::remove_file(&restless).unwrap();
+            }
+        });
+        let ended: Vec<_> = (0..5).map(|_| sealed(&scene.source(&volume))).collect();
+        over.store(true, Ordering::SeqCst);
+        for ended in ended {
+            assert!(ended.is_ok(), "{ended:?}");
+        }
+    });
 }

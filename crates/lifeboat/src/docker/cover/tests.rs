@@ -105,7 +105,6 @@ fn volume(key: &str) -> Volume {
         name: format!("shop_{key}"),
         driver: "local".to_owned(),
         path: format!("/var/lib/docker/volumes/shop_{key}/_data"),
-        created: String::new(),
         labels: labels
             .map(|(name, value)| (format!("com.docker.compose.{name}"), value.to_owned()))
             .into(),

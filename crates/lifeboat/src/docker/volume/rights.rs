@@ -29,27 +29,31 @@ const READS: &[&str] = &["DAC_READ_SEARCH"];
 /// capabilities. No devices are made, and nothing is opened by its handle.
 const WRITES: &[&str] = &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP"];
 
+/// On a volume that did not exist before a helper was to have it: by which one it came into being.
+pub(super) const BORN: &str = "lifeboat.born";
+
 pub(super) fn body(
     helpers: &Helpers,
     what: &What,
     duty: &Duty,
     door: Option<&Door>,
     begin: Begin,
+    mark: &str,
 ) -> ContainerCreateBody {
     let (mut mounts, cmd, rights) = match duty {
         Duty::Pour(how) => {
-            let mounts = vec![mount(what, SOURCE, true), scratch()];
+            let mounts = vec![mount(what, SOURCE, true, mark), scratch()];
             (mounts, arguments(how, door, begin), READS)
         }
         Duty::Look => (
-            vec![mount(what, TARGET, true)],
+            vec![mount(what, TARGET, true, mark)],
             words(&["fill", "look", TARGET]),
             READS,
         ),
         Duty::Fill { words, .. } => {
             let mut words = words.clone();
             words.extend(door.map(|_| format!("--socket={}", Door::there())));
-            (vec![mount(what, TARGET, false)], words, WRITES)
+            (vec![mount(what, TARGET, false, mark)], words, WRITES)
         }
     };
     mounts.extend(door.map(exchange));
@@ -106,7 +110,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn mount(what: &What, target: &str, read_only: bool) -> Mount {
+fn mount(what: &What, target: &str, read_only: bool, mark: &str) -> Mount {
     let (typ, source) = match what {
         What::Volume(name) => (MountType::VOLUME, name),
         What::Folder(path) => (MountType::BIND, path),
@@ -119,6 +123,8 @@ fn mount(what: &What, target: &str, read_only: bool) -> Mount {
         // An empty volume stays empty, whatever the image has at that place.
         volume_options: (typ == MountType::VOLUME).then(|| MountVolumeOptions {
             no_copy: Some(true),
+            // Of one that is there the engine changes nothing.
+            labels: Some(HashMap::from([(BORN.to_owned(), mark.to_owned())])),
             ..Default::default()
         }),
         ..Default::default()
