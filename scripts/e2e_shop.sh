@@ -21,6 +21,7 @@ mysql=
 
 clean_up() {
   docker ps -aq --filter "label=lifeboat-e2e=$project" | xargs -r docker rm -fv >/dev/null 2>&1 || true
+  docker compose -p "$project-again" --profile mysql down -v --remove-orphans -t 1 >/dev/null 2>&1 || true
   docker compose --profile mysql down -v --remove-orphans -t 1 >/dev/null 2>&1 || true
   docker ps -aq --filter "label=com.docker.compose.project=$project" | xargs -r docker rm -fv >/dev/null 2>&1 || true
   docker volume ls -q --filter "label=com.docker.compose.project=$project" | xargs -r docker volume rm >/dev/null 2>&1 || true
@@ -53,6 +54,7 @@ main() {
   check "who was stopped was still, who was paused was frozen, and all go on" holds_were_still
   check "row counts are those of the dump" rows_are_counted
   check "the manifest knows the project, and no secret of it" one_restore_point
+  check "the recovery sheet, run as it is printed, brings everything into a new project" sheet_brings_back
   check "one command brings dropped databases back in place" postgres_in_place
   check "one command brings an emptied volume back in place" volume_in_place
   check "no password in any process list, event, log or file" no_secret_anywhere
@@ -241,6 +243,31 @@ rows_are_counted() {
   counted=$(jq '[.archives[] | select(.source == "db.shop") | .facts.rows[]] | add' "$work/manifest")
   [ "$counted" = "$("$bed/postgres_digest.sh" "$project-db-fresh" shop | awk '$1 == "table" { n += $(NF - 1) } END { print n + 0 }')" ]
 }
+
+# Another host: the same compose file, empty servers, no Lifeboat; the store is a folder.
+sheet_brings_back() {
+  local again=$project-again database
+  fetch
+  lb plan --recovery-sheet | tr -d '\r' >"$work/sheet"
+  COMPOSE_PROJECT_NAME=$again docker compose up -d --wait db crm books cache ${mysql:+"$mysql"}
+  (
+    export COMPOSE_PROJECT_NAME=$again STORE=$work/store OUT=$work/out COMPOSE=$bed
+    sh "$work/sheet"
+  )
+  for database in shop 'my shop' "o'hara" select; do
+    diff <("$bed/postgres_digest.sh" "$(container db)" "$database") <("$bed/postgres_digest.sh" "$(container_again db)" "$database")
+  done
+  diff <("$bed/postgres_digest.sh" "$(container crm)" crm) <("$bed/postgres_digest.sh" "$(container_again crm)" crm)
+  for database in books 'odd-name db'; do
+    diff <("$bed/mariadb_digest.sh" "$(container books)" "$database") <("$bed/mariadb_digest.sh" "$(container_again books)" "$database")
+  done
+  diff <("$bed/redis_digest.sh" "$(container cache)") <("$bed/redis_digest.sh" "$(container_again cache)")
+  diff <(tree "$work/volumes/uploads") <(tree "$work/out/uploads")
+  [ "$(sha256sum <"$work/out/ledger.txt")" = "$( (echo 'the  ledger'; seq 1 2000) | sha256sum)" ]
+  docker compose -p "$again" --profile mysql down -v --remove-orphans -t 1 >/dev/null 2>&1
+}
+
+container_again() { docker compose -p "$project-again" ps -aq "$1"; }
 
 # What was lost comes back under its own name, next to what was there before; nothing is done unasked.
 postgres_in_place() {

@@ -15,4 +15,5 @@ pub mod job;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+pub mod shell;
 pub mod sources;

@@ -49,7 +49,7 @@ pub enum Verb {
     /// Tell how things stand; exit 3 when something is urgent
     Status,
     /// Show what would be captured, when, where to, and what would be pruned
-    Plan,
+    Plan(Plan),
     /// Try out everything a backup needs, and say what does not work
     Doctor,
     /// Read backups back and compare them with their manifests
@@ -131,6 +131,13 @@ pub struct Latest {
     /// The newest good backup that holds this source
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// Print how the newest backup comes back with stock tools alone, as a shell script to keep elsewhere
+    #[arg(long)]
+    pub recovery_sheet: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -32,6 +32,7 @@ pub mod prune;
 pub mod rebuild;
 pub mod restore;
 pub mod room;
+pub mod sheet;
 pub mod status;
 pub mod sweep;
 pub mod try_docker;
@@ -108,7 +109,10 @@ fn run_verb(verb: &Verb, loaded: Loaded, signals: &Signals, screen: &mut Screen)
         Verb::List(args) => list::run(args, &Port::open(loaded)?, screen),
         Verb::Latest(args) => latest::run(args, &Port::open(loaded)?, screen),
         Verb::Status => status::run(loaded, screen),
-        Verb::Plan => plan::run(loaded, screen),
+        Verb::Plan(args::Plan {
+            recovery_sheet: true,
+        }) => sheet::run(&Port::open(loaded)?, screen),
+        Verb::Plan(_) => plan::run(loaded, screen),
         Verb::Doctor => doctor::run(loaded, screen),
         Verb::Verify(args) => verify::run(args, &Port::open(loaded)?, signals, screen),
         Verb::Restore(args) => restore::run(args, loaded, signals, screen),

@@ -9,7 +9,10 @@
 //! Which of the three names are there says how far a swap has come, whoever asks, and whenever.
 
 use super::{At, Login, OS_USER, Refusal, Server, conninfo, rows};
-use crate::docker::{Container, dumps::program::Tool, restore::Spec};
+use crate::{
+    docker::{Container, dumps::program::Tool, restore::Spec},
+    shell,
+};
 use lifeboat_plan::Archive;
 use lifeboat_run::{
     Cancel,
@@ -211,8 +214,8 @@ impl Target for Database {
             "{:?} is what was there before, closed to everybody; to drop it: docker compose exec {} dropdb -U {} {}",
             names.before,
             self.server.address.service,
-            shell_word(door.login.user()),
-            shell_word(&names.before),
+            shell::word(door.login.user()),
+            shell::word(&names.before),
         )])
     }
 }
@@ -471,14 +474,5 @@ pub(super) fn literal(text: &str) -> String {
     match text.contains('\\') {
         true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
         false => format!("'{}'", text.replace('\'', "''")),
-    }
-}
-
-/// To be pasted.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
