@@ -162,13 +162,14 @@ impl Daemon {
 
     pub(crate) fn get_with(&self, path: &str, headers: &str) -> (u16, String) {
         let mut stream = self.connect();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        // In one piece: who is refused in the middle of his question may be hung up on before its end.
+        let question =
+            format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n");
+        let asked = stream.write_all(question.as_bytes());
+        let mut answer = Vec::new();
+        let heard = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(!answer.is_empty(), "{asked:?}, {heard:?}");
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         (status, answer)
     }

@@ -293,6 +293,8 @@ fn what_is_not_what_was_saved_is_refused_and_the_live_one_untouched() {
     let error = fill(&scene.dump.0, &mut broken).unwrap_err();
     assert!(matches!(error, TargetError::Reading { .. }), "{error}");
 
+    // What they left beside belongs to him as well.
+    assert_eq!(target.clear(&beside()).unwrap(), Vec::<String>::new());
     // A role that nobody made: no error is taken for a harmless one.
     sql(
         &scene.held,
