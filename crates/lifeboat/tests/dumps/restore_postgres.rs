@@ -252,6 +252,29 @@ fn a_swap_that_was_killed_is_finished_or_taken_back_from_anywhere() {
 }
 
 #[test]
+fn what_is_not_known_to_be_ours_is_never_taken_away() {
+    let Some(scene) = scene("postgres:15") else {
+        return;
+    };
+    let target = scene.database();
+    // Nothing beside it, nothing before it: the live one is nobody's but its owner's.
+    target.swap_back(&beside()).unwrap();
+    assert_eq!(target.clear(&beside()).unwrap(), Vec::<String>::new());
+    assert_eq!(scene.databases(), [NAME]);
+    // Once it is cleared, it is the live one for good.
+    let drop = "DROP DATABASE \"it's my \"\"shop\"\"\"";
+    sql(&scene.held, "postgres", drop);
+    scene.fill(&*target, &beside()).unwrap();
+    target.swap(&beside()).unwrap();
+    target.clear(&beside()).unwrap();
+    target.swap_back(&beside()).unwrap();
+    target.clear(&beside()).unwrap();
+    assert!(scene.is_whole());
+    let comment = "SELECT shobj_description(oid, 'pg_database') IS NULL FROM pg_database WHERE datname = current_database()";
+    assert_eq!(sql(&scene.held, NAME, comment), "t");
+}
+
+#[test]
 fn what_is_not_what_was_saved_is_refused_and_the_live_one_untouched() {
     let Some(mut scene) = scene("postgres:15") else {
         return;
@@ -355,9 +378,8 @@ fn a_database_that_was_dropped_comes_back_and_a_newer_dump_is_refused() {
     scene.fill(&*target, &beside()).unwrap();
     target.swap(&beside()).unwrap();
     assert!(scene.is_whole());
-    assert_eq!(target.clear(&beside()).unwrap(), Vec::<String>::new());
     target.swap_back(&beside()).unwrap();
-    target.clear(&beside()).unwrap();
+    assert_eq!(target.clear(&beside()).unwrap(), Vec::<String>::new());
     assert_eq!(scene.databases(), Vec::<String>::new());
 
     scene.dump.0.facts["server_version"] = "99.1".into();

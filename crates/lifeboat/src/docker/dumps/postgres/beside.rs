@@ -154,7 +154,7 @@ impl Target for Database {
         let names = self.names(beside);
         let door = self.open(cancel)?;
         door.drop(&names.new)?;
-        door.make(&names.new, &archive.facts)?;
+        door.make(&names.new, &mark(beside), &archive.facts)?;
         let login = door.login.to(&names.new);
         let dbname = format!("--dbname={}", conninfo(&names.new));
         let restore = ["pg_restore", "--exit-on-error", "--no-password", &dbname];
@@ -189,8 +189,9 @@ impl Target for Database {
         let names = self.names(beside);
         let door = self.open(&Cancel::default())?;
         let there = door.there(&names)?;
-        let swapped = there.contains(&names.live) && !there.contains(&names.new);
-        if swapped {
+        // What stands there under the live one's name is only ever taken away when it is known to be ours.
+        let stands = there.contains(&names.live) && !there.contains(&names.new);
+        if stands && (there.contains(&names.before) || door.bears(&names.live, &mark(beside))?) {
             door.close(&names.live)?;
             door.rename(&names.live, &names.new)?;
         }
@@ -207,6 +208,10 @@ impl Target for Database {
         let names = self.names(beside);
         let door = self.open(&Cancel::default())?;
         door.drop(&names.new)?;
+        if door.has(&names.live)? && door.bears(&names.live, &mark(beside))? {
+            let live = identifier(&names.live);
+            door.ask(&format!("COMMENT ON DATABASE {live} IS NULL"))?;
+        }
         if !door.has(&names.before)? {
             return Ok(Vec::new());
         }
@@ -276,8 +281,17 @@ impl Door<'_> {
         }
     }
 
+    /// Was it made by the restore of this mark, and not cleared yet?
+    fn bears(&self, name: &str, mark: &str) -> Result<bool, TargetError> {
+        let comment = self.ask(&format!(
+            "SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_catalog.pg_database WHERE datname = {}",
+            literal(name)
+        ))?;
+        Ok(comment == mark)
+    }
+
     /// Empty, and otherwise as the dumped one was.
-    fn make(&self, name: &str, facts: &Map<String, Value>) -> Result<(), TargetError> {
+    fn make(&self, name: &str, mark: &str, facts: &Map<String, Value>) -> Result<(), TargetError> {
         let fact = facts.get("database");
         let text = |key: &str| {
             let value = fact.and_then(|fact| fact.get(key));
@@ -294,6 +308,9 @@ impl Door<'_> {
             }
         }
         self.ask(&statement)?;
+        // Before it is somebody else's.
+        let (marked, mark) = (identifier(name), literal(mark));
+        self.ask(&format!("COMMENT ON DATABASE {marked} IS {mark}"))?;
         if let Some(owner) = text("owner") {
             let (name, owner) = (identifier(name), identifier(&owner));
             self.ask(&format!("ALTER DATABASE {name} OWNER TO {owner}"))?;
@@ -464,6 +481,11 @@ fn set(database: &str, key: &str, value: &str) -> String {
         identifier(database),
         identifier(key)
     )
+}
+
+/// The comment on a database that is not yet, or not for certain, the live one.
+fn mark(beside: &Beside) -> String {
+    format!("restored by lifeboat {beside}")
 }
 
 pub(super) fn identifier(name: &str) -> String {
