@@ -261,6 +261,13 @@ fn what_is_not_known_to_be_ours_is_never_taken_away() {
     target.swap_back(&beside()).unwrap();
     assert_eq!(target.clear(&beside()).unwrap(), Vec::<String>::new());
     assert_eq!(scene.databases(), [NAME]);
+    // Without anything to put there, nothing is said to have been put there.
+    let error = target.swap(&beside()).unwrap_err();
+    assert!(
+        error.to_string().contains("is not there any more"),
+        "{error}"
+    );
+    assert!(!scene.is_whole());
     // Once it is cleared, it is the live one for good.
     let drop = "DROP DATABASE \"it's my \"\"shop\"\"\"";
     sql(&scene.held, "postgres", drop);

@@ -182,6 +182,10 @@ impl Target for Database {
             }
             door.rename(&names.new, &names.live)?;
         }
+        if !door.has(&names.live)? || !door.bears(&names.live, &mark(beside))? {
+            let gone = format!("{:?}, which was filled, is not there any more", names.new);
+            return Err(self.failed(gone));
+        }
         door.open_up(&names.live)
     }
 
